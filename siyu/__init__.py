@@ -1,0 +1,1 @@
+"""The domain: what a fan, a purchase, a segment, a broadcast and a coupon are, and their rules."""

@@ -1,0 +1,41 @@
+"""Idempotency: the same key gives the first answer again, and changes nothing."""
+
+import hashlib
+from datetime import datetime
+
+from sqlalchemy import delete, update
+from sqlmodel import col
+
+from siyu.kit.database import WriteSession
+from siyu.kit.errors import Conflict
+from siyu.tables import Idempotency
+
+
+async def once(session: WriteSession, key: str, body: str, *, now: datetime) -> str | None:
+    """None: nobody asked this before, go on and `remember`. A text: the first answer.
+
+    The key is inserted first, so that two callers at once cannot both go on.
+    Raises Conflict when the same key came with another body.
+    """
+    body_hash = hash_of(body)
+    fresh = session.insert(Idempotency).values(key=key, body_hash=body_hash, created_at=now)
+    if await session.returning(fresh.on_conflict_do_nothing().returning(col(Idempotency.key))):
+        return None
+    known = await session.get(Idempotency, key)
+    if known is None or known.body_hash != body_hash:
+        raise Conflict("this key was used for something else", reason="key_reused")
+    return known.answer or ""
+
+
+async def remember(session: WriteSession, key: str, answer: str) -> None:
+    """What to say when the key comes again."""
+    await session.run(update(Idempotency).where(col(Idempotency.key) == key).values(answer=answer))
+
+
+async def forget_before(session: WriteSession, moment: datetime) -> int:
+    """Drop old keys; how many."""
+    return await session.run(delete(Idempotency).where(col(Idempotency.created_at) < moment))
+
+
+def hash_of(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()

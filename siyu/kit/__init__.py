@@ -1,0 +1,1 @@
+"""Small tools every room needs: time, money, errors, the database. No word of the trade down here."""

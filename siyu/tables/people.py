@@ -1,0 +1,85 @@
+"""Fans and how they came: the people everything else is about."""
+
+from datetime import date, datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Index
+from sqlmodel import Field, SQLModel
+
+from siyu.kit.columns import BigKey, Day, Instant, Word
+
+
+class Reach(StrEnum):
+    """Whether a message would arrive: only `reachable` fans are ever written to."""
+
+    REACHABLE = "reachable"
+    IMPORTED = "imported"  # known from a file or a program; never talked to the bot
+    BLOCKED = "blocked"  # until my_chat_member says otherwise
+    GONE = "gone"  # the account is deactivated
+
+
+class Fan(SQLModel, table=True):
+    """One person, once, by their Telegram id."""
+
+    __tablename__ = "fan"
+    __table_args__ = (Index("ix_fan_reach", "reach", "muted_at"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigKey)
+    telegram_id: int = Field(sa_type=BigKey, unique=True)
+    name: str
+    username: str | None = None
+    language: str | None = None  # as Telegram tells it; a hint
+    chosen_language: str | None = None  # what the fan picked in /settings
+    phone: str | None = None
+    joined_at: datetime = Field(sa_type=Instant)  # first contact, or the earliest imported fact
+    joined_day: date = Field(sa_type=Day)
+    source: str = ""  # first-touch start payload as text; never overwritten
+    source_channel: str = "direct"
+    referral_code: str = Field(unique=True)
+    reach: Reach = Field(default=Reach.REACHABLE, sa_type=Word(Reach))
+    reach_changed_at: datetime | None = Field(default=None, sa_type=Instant)
+    muted_at: datetime | None = Field(default=None, sa_type=Instant)  # opted out of broadcasts
+
+
+class FanAttribute(SQLModel, table=True):
+    """What is known of a fan beyond the columns: imported or answered."""
+
+    __tablename__ = "fan_attribute"
+
+    fan_id: int = Field(primary_key=True, foreign_key="fan.id", sa_type=BigKey)
+    name: str = Field(primary_key=True)
+    value: str
+
+
+class FanTag(SQLModel, table=True):
+    """A word an operator hung on a fan; no recompute touches it."""
+
+    __tablename__ = "fan_tag"
+    __table_args__ = (Index("ix_fan_tag_tag", "tag", "fan_id"),)
+
+    fan_id: int = Field(primary_key=True, foreign_key="fan.id", sa_type=BigKey)
+    tag: str = Field(primary_key=True)
+    at: datetime = Field(sa_type=Instant)
+
+
+class Referral(SQLModel, table=True):
+    """Who brought whom: fixed at the newcomer's first contact, one referrer at most."""
+
+    __tablename__ = "referral"
+    # Ids grow, so an edge from older to newer can never close a cycle.
+    __table_args__ = (CheckConstraint("referrer_id < referee_id", name="older_brings_newer"),)
+
+    referee_id: int = Field(primary_key=True, foreign_key="fan.id", sa_type=BigKey)
+    referrer_id: int = Field(foreign_key="fan.id", index=True, sa_type=BigKey)
+    at: datetime = Field(sa_type=Instant)
+
+
+class Source(SQLModel, table=True):
+    """A link we hand out, by the code in `/start s_CODE`."""
+
+    __tablename__ = "source"
+
+    code: str = Field(primary_key=True)
+    title: str
+    channel: str
+    created_at: datetime = Field(sa_type=Instant)

@@ -1,0 +1,1 @@
+"""The suite: stories of fans, told on SQLite and on PostgreSQL."""
