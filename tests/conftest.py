@@ -23,7 +23,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         return
     url = servers.fresh_postgres()
     yield url
-    servers.drop_postgres(url)
+    servers.give_back(url)
 
 
 @pytest.fixture

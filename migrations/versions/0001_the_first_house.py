@@ -26,6 +26,8 @@ def upgrade() -> None:
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('as_of', sa.BigInteger(), nullable=False),
     sa.Column('day', sa.Integer(), nullable=False),
+    sa.Column('rules', sa.String(), nullable=False),
+    sa.Column('revision', sa.BigInteger(), nullable=False),
     sa.Column('held_until', sa.BigInteger(), nullable=True),
     sa.CheckConstraint('id = 1', name=op.f('ck_as_of_single')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_as_of'))
@@ -44,6 +46,13 @@ def upgrade() -> None:
     with op.batch_alter_table('audit_entry', schema=None) as batch_op:
         batch_op.create_index('ix_audit_entry_subject', ['subject_kind', 'subject', 'id'], unique=False)
 
+    op.create_table('bot_account',
+    sa.Column('bot_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('username', sa.String(), nullable=False),
+    sa.Column('name', sa.String(), nullable=False),
+    sa.Column('seen_at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('bot_id', name=op.f('pk_bot_account'))
+    )
     op.create_table('dimension_rule',
     sa.Column('dimension', sa.String(), nullable=False),
     sa.Column('thresholds', sa.JSON(), nullable=False),
@@ -94,6 +103,7 @@ def upgrade() -> None:
     sa.Column('received_at', sa.BigInteger(), nullable=False),
     sa.Column('state', sa.String(), nullable=False),
     sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('not_before', sa.BigInteger(), nullable=True),
     sa.Column('error', sa.Text(), nullable=True),
     sa.Column('done_at', sa.BigInteger(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_inbox')),
@@ -101,6 +111,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('inbox', schema=None) as batch_op:
         batch_op.create_index('ix_inbox_received', ['received_at'], unique=False)
+        batch_op.create_index('ix_inbox_retry', ['not_before'], unique=False, sqlite_where=sa.text('not_before IS NOT NULL'), postgresql_where=sa.text('not_before IS NOT NULL'))
         batch_op.create_index('ix_inbox_waiting', ['state', 'urgent', 'id'], unique=False)
 
     op.create_table('job_run',
@@ -188,6 +199,8 @@ def upgrade() -> None:
     sa.UniqueConstraint('cause', name='uq_outbox_cause')
     )
     with op.batch_alter_table('outbox', schema=None) as batch_op:
+        batch_op.create_index('ix_outbox_finished', ['finished_at'], unique=False)
+        batch_op.create_index('ix_outbox_person', ['person_id', 'state', 'id'], unique=False)
         batch_op.create_index('ix_outbox_state', ['state', 'lane', 'id'], unique=False)
 
     op.create_table('pacer',
@@ -317,7 +330,7 @@ def upgrade() -> None:
     sqlite_with_rowid=False
     )
     with op.batch_alter_table('fan_level', schema=None) as batch_op:
-        batch_op.create_index('ix_fan_level_level', ['dimension', 'level', 'fan_id'], unique=False)
+        batch_op.create_index('ix_fan_level_level', ['dimension', 'level', 'since', 'fan_id'], unique=False)
 
     op.create_table('fan_metrics',
     sa.Column('fan_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -343,6 +356,7 @@ def upgrade() -> None:
     sa.Column('referrals_total', sa.BigInteger(), nullable=False),
     sa.Column('referrals_qualified', sa.BigInteger(), nullable=False),
     sa.Column('referred_spend_365d', sa.BigInteger(), nullable=False),
+    sa.Column('reachable', sa.Boolean(), nullable=False),
     sa.ForeignKeyConstraint(['fan_id'], ['fan.id'], name=op.f('fk_fan_metrics_fan_id')),
     sa.PrimaryKeyConstraint('fan_id', name=op.f('pk_fan_metrics'))
     )
@@ -374,7 +388,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_level_change'))
     )
     with op.batch_alter_table('level_change', schema=None) as batch_op:
-        batch_op.create_index('ix_level_change_day', ['dimension', 'day'], unique=False)
+        batch_op.create_index('ix_level_change_day', ['dimension', 'day', 'new_level', 'old_level'], unique=False)
         batch_op.create_index('ix_level_change_fan', ['fan_id', 'dimension', 'at'], unique=False)
 
     op.create_table('login_ticket',
@@ -445,8 +459,7 @@ def upgrade() -> None:
     sa.Column('clicked_at', sa.BigInteger(), nullable=True),
     sa.ForeignKeyConstraint(['broadcast_id'], ['broadcast.id'], name=op.f('fk_delivery_broadcast_id')),
     sa.ForeignKeyConstraint(['fan_id'], ['fan.id'], name=op.f('fk_delivery_fan_id')),
-    sa.PrimaryKeyConstraint('broadcast_id', 'fan_id', name=op.f('pk_delivery')),
-    sqlite_with_rowid=False
+    sa.PrimaryKeyConstraint('broadcast_id', 'fan_id', name=op.f('pk_delivery'))
     )
     with op.batch_alter_table('delivery', schema=None) as batch_op:
         batch_op.create_index('ix_delivery_fan', ['fan_id', 'broadcast_id'], unique=False)
@@ -494,7 +507,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('purchase', schema=None) as batch_op:
         batch_op.create_index('ix_purchase_fan_at', ['fan_id', 'paid_at'], unique=False)
-        batch_op.create_index('ix_purchase_fan_day', ['fan_id', 'day'], unique=False)
+        batch_op.create_index('ix_purchase_fan_day', ['fan_id', 'day', 'paid_at', 'currency', 'amount_minor'], unique=False)
 
     op.create_table('purchase_item',
     sa.Column('purchase_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -539,6 +552,7 @@ def upgrade() -> None:
     sa.Column('purchase_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('amount_minor', sa.BigInteger(), nullable=False),
     sa.Column('refunded_at', sa.BigInteger(), nullable=False),
+    sa.Column('day', sa.Integer(), nullable=False),
     sa.CheckConstraint('amount_minor >= 0', name=op.f('ck_refund_amount_not_negative')),
     sa.ForeignKeyConstraint(['purchase_id'], ['purchase.id'], name=op.f('fk_refund_purchase_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_refund')),
@@ -547,11 +561,26 @@ def upgrade() -> None:
     with op.batch_alter_table('refund', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_refund_purchase_id'), ['purchase_id'], unique=False)
 
+    op.create_table('refund_request',
+    sa.Column('purchase_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('asked_at', sa.BigInteger(), nullable=False),
+    sa.Column('answered_at', sa.BigInteger(), nullable=True),
+    sa.Column('answer', sa.String(), nullable=True),
+    sa.ForeignKeyConstraint(['purchase_id'], ['purchase.id'], name=op.f('fk_refund_request_purchase_id')),
+    sa.PrimaryKeyConstraint('purchase_id', name=op.f('pk_refund_request'))
+    )
+    with op.batch_alter_table('refund_request', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_refund_request_answered_at'), ['answered_at'], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table('refund_request', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_refund_request_answered_at'))
+
+    op.drop_table('refund_request')
     with op.batch_alter_table('refund', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_refund_purchase_id'))
 
@@ -633,6 +662,8 @@ def downgrade() -> None:
     op.drop_table('pacer')
     with op.batch_alter_table('outbox', schema=None) as batch_op:
         batch_op.drop_index('ix_outbox_state')
+        batch_op.drop_index('ix_outbox_person')
+        batch_op.drop_index('ix_outbox_finished')
 
     op.drop_table('outbox')
     op.drop_table('operator')
@@ -645,6 +676,7 @@ def downgrade() -> None:
     op.drop_table('job_run')
     with op.batch_alter_table('inbox', schema=None) as batch_op:
         batch_op.drop_index('ix_inbox_waiting')
+        batch_op.drop_index('ix_inbox_retry', sqlite_where=sa.text('not_before IS NOT NULL'), postgresql_where=sa.text('not_before IS NOT NULL'))
         batch_op.drop_index('ix_inbox_received')
 
     op.drop_table('inbox')
@@ -657,6 +689,7 @@ def downgrade() -> None:
 
     op.drop_table('fan')
     op.drop_table('dimension_rule')
+    op.drop_table('bot_account')
     with op.batch_alter_table('audit_entry', schema=None) as batch_op:
         batch_op.drop_index('ix_audit_entry_subject')
 

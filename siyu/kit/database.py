@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable, Row, event, text
+from sqlalchemy import Connection, Engine, Executable, Row, Table, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -44,7 +44,7 @@ class ReadSession:
         """The first column of the only row."""
         return (await self._session.execute(statement)).scalars().one()
 
-    async def rows(self, statement: Executable, params: Params | None = None) -> Sequence[Row[Any]]:
+    async def rows(self, statement: Executable, params: Params | None = None) -> Sequence[Row[*tuple[Any, ...]]]:
         """Whole rows, for statements of several columns."""
         return (await self._session.execute(statement, params)).all()
 
@@ -69,20 +69,24 @@ class WriteSession(ReadSession):
 
         It goes past the objects of this session: do not touch one whose row it changes.
         """
-        return int((await (await self._core()).execute(statement, params)).rowcount)
+        core = await self._core()
+        # Asked for, or the count of an INSERT is -1 on PostgreSQL.
+        return int((await core.execute(statement, params, execution_options={"preserve_rowcount": True})).rowcount)
 
     async def run_many(self, statement: Executable, rows: Sequence[Params]) -> None:
         """The same statement for many rows in one trip: 50 times cheaper than one by one."""
         if rows:
             await (await self._core()).execute(statement, rows)
 
-    async def returning(self, statement: Executable, params: Params | None = None) -> Sequence[Row[Any]]:
+    async def returning(
+        self, statement: Executable, params: Params | Sequence[Params] | None = None
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
         """The rows an INSERT, UPDATE or DELETE … RETURNING gives back."""
         return (await (await self._core()).execute(statement, params)).all()
 
-    def insert(self, model: type[SQLModel]) -> "sqlite.Insert | postgresql.Insert":
+    def insert(self, model: type[SQLModel] | Table) -> "sqlite.Insert | postgresql.Insert":
         """An INSERT that knows ON CONFLICT; both dialects spell it alike."""
-        table = model.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+        table = model if isinstance(model, Table) else inspect(model).local_table
         return postgresql.insert(table) if self.dialect == "postgresql" else sqlite.insert(table)
 
     @asynccontextmanager

@@ -4,12 +4,15 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from siyu.kit.errors import Invalid
 
 Item = TypeVar("Item")
-Key = tuple[int | str, ...]
+Key = tuple[int, ...]  # ids and whole seconds: what every list of ours is sorted by
+# Above every id and every second of ours, and safe for the database's 64 bits.
+LARGEST = 2**52
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,18 @@ def key_of(cursor: str, *, length: int) -> Key:
         key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except ValueError:
         raise Invalid("this page link is broken", where=("cursor",)) from None
-    if not isinstance(key, list) or len(key) != length or not all(isinstance(part, int | str) for part in key):
+    if not isinstance(key, list) or len(key) != length or not all(_is_whole(part) for part in key):
         raise Invalid("this page link is broken", where=("cursor",))
     return tuple(key)
+
+
+def moment_of(seconds: int) -> datetime:
+    """The moment in a key. Raises Invalid for one that no calendar has."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise Invalid("this page link is broken", where=("cursor",)) from None
+
+
+def _is_whole(part: object) -> bool:
+    return isinstance(part, int) and -LARGEST < part < LARGEST

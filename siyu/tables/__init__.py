@@ -13,7 +13,16 @@ SQLModel.metadata.naming_convention = {
 }
 
 from siyu.tables.broadcasts import Broadcast, BroadcastState, Delivery, DeliveryState  # noqa: E402
-from siyu.tables.facts import Checkout, CheckoutState, Interaction, Product, Purchase, PurchaseItem, Refund  # noqa: E402
+from siyu.tables.facts import (  # noqa: E402
+    Checkout,
+    CheckoutState,
+    Interaction,
+    Product,
+    Purchase,
+    PurchaseItem,
+    Refund,
+    RefundRequest,
+)
 from siyu.tables.house import ApiToken, AuditEntry, JobRun, Lease, LoginTicket, Operator, OperatorSession, Role  # noqa: E402
 from siyu.tables.levels import (  # noqa: E402
     AsOf,
@@ -25,17 +34,17 @@ from siyu.tables.levels import (  # noqa: E402
     LevelChange,
     LevelSize,
 )
-from siyu.tables.mail import Inbox, InboxState, Outbox, OutboxState, Pacer, PollOffset  # noqa: E402
+from siyu.tables.mail import BotAccount, Inbox, InboxState, Outbox, OutboxState, Pacer, PollOffset  # noqa: E402
 from siyu.tables.people import Fan, FanAttribute, FanTag, Reach, Referral, Source  # noqa: E402
 from siyu.tables.rewards import Coupon, CouponState, Idempotency, Offer, OfferKind, OfferState, Redemption  # noqa: E402
 
 metadata = SQLModel.metadata
 
 __all__ = [
-    "ApiToken", "AsOf", "AuditEntry", "Broadcast", "BroadcastState", "Checkout", "CheckoutState", "Coupon",
-    "CouponState", "Delivery", "DeliveryState", "DimensionRule", "DirtyDay", "Fan", "FanAttribute", "FanDay",
-    "FanLevel", "FanMetrics", "FanTag", "Idempotency", "Inbox", "InboxState", "Interaction", "JobRun", "Lease",
-    "LevelChange", "LevelSize", "LoginTicket", "Offer", "OfferKind", "OfferState", "Operator", "OperatorSession",
-    "Outbox", "OutboxState", "Pacer", "PollOffset", "Product", "Purchase", "PurchaseItem", "Reach", "Redemption",
-    "Referral", "Refund", "Role", "Source", "metadata",
+    "ApiToken", "AsOf", "AuditEntry", "BotAccount", "Broadcast", "BroadcastState", "Checkout", "CheckoutState",
+    "Coupon", "CouponState", "Delivery", "DeliveryState", "DimensionRule", "DirtyDay", "Fan", "FanAttribute",
+    "FanDay", "FanLevel", "FanMetrics", "FanTag", "Idempotency", "Inbox", "InboxState", "Interaction", "JobRun",
+    "Lease", "LevelChange", "LevelSize", "LoginTicket", "Offer", "OfferKind", "OfferState", "Operator",
+    "OperatorSession", "Outbox", "OutboxState", "Pacer", "PollOffset", "Product", "Purchase", "PurchaseItem",
+    "Reach", "Redemption", "Referral", "Refund", "RefundRequest", "Role", "Source", "metadata",
 ]  # fmt: skip

@@ -59,9 +59,10 @@ class Delivery(SQLModel, table=True):
 
     __tablename__ = "delivery"
     __table_args__ = (
+        # Not WITHOUT ROWID: SQLite would then walk along the key, over everybody who was sent to already,
+        # instead of asking this index: 15 ms a claim at the end of 100,000.
         Index("ix_delivery_state", "broadcast_id", "state", "fan_id"),
         Index("ix_delivery_fan", "fan_id", "broadcast_id"),
-        {"sqlite_with_rowid": False},
     )
 
     broadcast_id: int = Field(primary_key=True, foreign_key="broadcast.id", sa_type=BigKey)

@@ -52,6 +52,7 @@ class Product(SQLModel, table=True):
 
 class CheckoutState(StrEnum):
     PENDING = "pending"
+    APPROVED = "approved"  # pre-checkout said yes: the money may come any moment
     PAID = "paid"
     EXPIRED = "expired"
 
@@ -82,7 +83,8 @@ class Purchase(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("source", "external_id"),
         Index("ix_purchase_fan_at", "fan_id", "paid_at"),
-        Index("ix_purchase_fan_day", "fan_id", "day"),
+        # Covering: a fan's days are counted without touching the table.
+        Index("ix_purchase_fan_day", "fan_id", "day", "paid_at", "currency", "amount_minor"),
         CheckConstraint("amount_minor >= 0", name="amount_not_negative"),
         CheckConstraint("refunded_minor >= 0 AND refunded_minor <= amount_minor", name="refund_within_amount"),
         CheckConstraint("discount_minor >= 0", name="discount_not_negative"),
@@ -132,3 +134,15 @@ class Refund(SQLModel, table=True):
     purchase_id: int = Field(foreign_key="purchase.id", index=True, sa_type=BigKey)
     amount_minor: int = Field(sa_type=BigInteger)
     refunded_at: datetime = Field(sa_type=Instant)
+    day: date = Field(sa_type=Day)  # local, fixed when written
+
+
+class RefundRequest(SQLModel, table=True):
+    """A fan asked for their money back; an operator answers once."""
+
+    __tablename__ = "refund_request"
+
+    purchase_id: int = Field(primary_key=True, foreign_key="purchase.id", sa_type=BigKey)
+    asked_at: datetime = Field(sa_type=Instant)
+    answered_at: datetime | None = Field(default=None, index=True, sa_type=Instant)
+    answer: str | None = None  # refunded · declined

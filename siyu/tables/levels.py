@@ -69,13 +69,18 @@ class FanMetrics(SQLModel, table=True):
     referrals_total: int = Field(default=0, sa_type=BigInteger)
     referrals_qualified: int = Field(default=0, sa_type=BigInteger)
     referred_spend_365d: int = Field(default=0, sa_type=BigInteger)
+    reachable: bool = False  # as counted in the levels' sizes
 
 
 class FanLevel(SQLModel, table=True):
     """Where a fan stands in one dimension: exactly one level, always."""
 
     __tablename__ = "fan_level"
-    __table_args__ = (Index("ix_fan_level_level", "dimension", "level", "fan_id"), {"sqlite_with_rowid": False})
+    # Members are listed as they entered, the latest first.
+    __table_args__ = (
+        Index("ix_fan_level_level", "dimension", "level", "since", "fan_id"),
+        {"sqlite_with_rowid": False},
+    )
 
     dimension: str = Field(primary_key=True)
     fan_id: int = Field(primary_key=True, foreign_key="fan.id", sa_type=BigKey)
@@ -89,7 +94,8 @@ class LevelChange(SQLModel, table=True):
     __tablename__ = "level_change"
     __table_args__ = (
         Index("ix_level_change_fan", "fan_id", "dimension", "at"),
-        Index("ix_level_change_day", "dimension", "day"),
+        # Covering: who entered and who left on a day is counted without touching the table.
+        Index("ix_level_change_day", "dimension", "day", "new_level", "old_level"),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigKey)
@@ -99,7 +105,7 @@ class LevelChange(SQLModel, table=True):
     new_level: str
     at: datetime = Field(sa_type=Instant)
     day: date = Field(sa_type=Day)
-    cause: str  # fact · time · rule
+    cause: str  # fact · time · rule · look (at another time: gone when that ends)
 
 
 class LevelSize(SQLModel, table=True):
@@ -134,4 +140,6 @@ class AsOf(SQLModel, table=True):
     id: int = Field(default=1, primary_key=True, sa_type=BigKey)
     as_of: datetime = Field(sa_type=Instant)
     day: date = Field(sa_type=Day)
+    rules: str  # the thresholds they were worked out with
+    revision: int = Field(sa_type=BigInteger)  # each run's write adds one: the later of two that overlap starts again
     held_until: datetime | None = Field(default=None, sa_type=Instant)  # a look at another time, kept until then

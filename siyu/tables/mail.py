@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Float, Index, Text, UniqueConstraint
+from sqlalchemy import JSON, Float, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from siyu.kit.columns import BigKey, Instant, Word
@@ -25,6 +25,13 @@ class Inbox(SQLModel, table=True):
         UniqueConstraint("bot_id", "update_id"),
         Index("ix_inbox_waiting", "state", "urgent", "id"),
         Index("ix_inbox_received", "received_at"),
+        # The few that failed and wait: their fans' later updates wait with them.
+        Index(
+            "ix_inbox_retry",
+            "not_before",
+            sqlite_where=text("not_before IS NOT NULL"),
+            postgresql_where=text("not_before IS NOT NULL"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigKey)
@@ -36,8 +43,20 @@ class Inbox(SQLModel, table=True):
     received_at: datetime = Field(sa_type=Instant)
     state: InboxState = Field(default=InboxState.WAITING, sa_type=Word(InboxState))
     attempts: int = 0
+    not_before: datetime | None = Field(default=None, sa_type=Instant)
     error: str | None = Field(default=None, sa_type=Text)
     done_at: datetime | None = Field(default=None, sa_type=Instant)
+
+
+class BotAccount(SQLModel, table=True):
+    """Who our bot is, as Telegram told us at its last start: links are made of its username."""
+
+    __tablename__ = "bot_account"
+
+    bot_id: int = Field(primary_key=True, sa_type=BigKey)
+    username: str
+    name: str
+    seen_at: datetime = Field(sa_type=Instant)
 
 
 class PollOffset(SQLModel, table=True):
@@ -65,6 +84,9 @@ class Outbox(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("cause", name="uq_outbox_cause"),
         Index("ix_outbox_state", "state", "lane", "id"),
+        # Keeps each person's messages in order: is something for them under way, or put back?
+        Index("ix_outbox_person", "person_id", "state", "id"),
+        Index("ix_outbox_finished", "finished_at"),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigKey)
