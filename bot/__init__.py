@@ -1,0 +1,1 @@
+"""The Telegram face: what fans and staff meet in chat."""
