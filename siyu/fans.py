@@ -9,11 +9,15 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, delete, or_
 from sqlmodel import col, select
 
+from siyu import audit
+from siyu.audit import Actor
 from siyu.kit.clock import local_day
 from siyu.kit.database import ReadSession, WriteSession
-from siyu.kit.errors import NotFound
+from siyu.kit.errors import Invalid, NotFound
 from siyu.kit.paging import Page, cursor_of, key_of
 from siyu.tables import DirtyDay, Fan, FanAttribute, FanTag, Reach
+
+LONGEST_TAG = 40  # characters; a semicolon separates tags in files
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ async def admit(session: WriteSession, newcomers: Sequence[Newcomer], *, zone: Z
     latest = {newcomer.telegram_id: newcomer for newcomer in newcomers}
     known = await _known(session, latest)
     missing = [newcomer for telegram_id, newcomer in latest.items() if telegram_id not in known]
-    for telegram_id, fan in known.items():
-        await _bring_up_to_date(session, fan, latest[telegram_id], zone=zone, now=now)
+    moved = [fan for number, fan in known.items() if _bring_up_to_date(fan, latest[number], zone=zone, now=now)]
+    await mark_dirty(session, [(fan.id or 0, fan.joined_day, now) for fan in moved])
     new = await _welcome(session, missing, zone=zone, now=now)
     return Admitted(known | new, frozenset(new))
 
@@ -155,6 +159,23 @@ async def remove_tag(session: WriteSession, fan_id: int, tag: str) -> None:
     await session.run(delete(FanTag).where(col(FanTag.fan_id) == fan_id, col(FanTag.tag) == tag))
 
 
+async def tag(session: WriteSession, actor: Actor, fan: Fan, word: str, *, now: datetime) -> None:
+    """Hang a word on a fan; hung already, nothing changes."""
+    word = word.strip()
+    if not 1 <= len(word) <= LONGEST_TAG or ";" in word:
+        raise Invalid("a tag has 1 to %(most)s characters and no semicolon", where=("tag",), most=LONGEST_TAG)
+    if word not in await tags_of(session, fan.id or 0):
+        await add_tags(session, fan.id or 0, [word], now=now)
+        await audit.note(session, actor, "fan.tagged", "fan", fan.telegram_id, now=now, tag=word)
+
+
+async def untag(session: WriteSession, actor: Actor, fan: Fan, word: str, *, now: datetime) -> None:
+    """Take a word off a fan; not there, nothing changes."""
+    if word in await tags_of(session, fan.id or 0):
+        await remove_tag(session, fan.id or 0, word)
+        await audit.note(session, actor, "fan.untagged", "fan", fan.telegram_id, now=now, tag=word)
+
+
 async def _known(session: ReadSession, wanted: Iterable[int]) -> dict[int, Fan]:
     found = await session.all(select(Fan).where(col(Fan.telegram_id).in_(list(wanted))))
     return {fan.telegram_id: fan for fan in found}
@@ -163,45 +184,48 @@ async def _known(session: ReadSession, wanted: Iterable[int]) -> dict[int, Fan]:
 async def _welcome(
     session: WriteSession, newcomers: Sequence[Newcomer], *, zone: ZoneInfo, now: datetime
 ) -> dict[int, Fan]:
-    fans = {newcomer.telegram_id: _fan_of(newcomer, zone=zone, now=now) for newcomer in newcomers}
-    if fans:
-        session.add(*fans.values())
-        await session.flush()
-        # A fan without a single fact has levels too.
-        await mark_dirty(session, [(fan.id or 0, fan.joined_day, fan.joined_at) for fan in fans.values()])
+    if not newcomers:
+        return {}
+    # One statement for all, in order: as objects SQLite would take them one by one, two trips to its thread each.
+    await session.run_many(session.insert(Fan), [_row_of(newcomer, zone=zone, now=now) for newcomer in newcomers])
+    fans = await _known(session, [newcomer.telegram_id for newcomer in newcomers])
+    # A fan without a single fact has levels too.
+    await mark_dirty(session, [(fan.id or 0, fan.joined_day, fan.joined_at) for fan in fans.values()])
     return fans
 
 
-def _fan_of(newcomer: Newcomer, *, zone: ZoneInfo, now: datetime) -> Fan:
+def _row_of(newcomer: Newcomer, *, zone: ZoneInfo, now: datetime) -> dict[str, object]:
     joined_at = newcomer.joined_at or now
-    return Fan(
-        telegram_id=newcomer.telegram_id,
-        name=newcomer.name or str(newcomer.telegram_id),
-        username=newcomer.username,
-        language=newcomer.language,
-        phone=newcomer.phone,
-        joined_at=joined_at,
-        joined_day=local_day(joined_at, zone),
-        source=newcomer.source,
-        source_channel=newcomer.source_channel,
+    return {
+        "telegram_id": newcomer.telegram_id,
+        "name": newcomer.name or str(newcomer.telegram_id),
+        "username": newcomer.username,
+        "language": newcomer.language,
+        "phone": newcomer.phone,
+        "joined_at": joined_at,
+        "joined_day": local_day(joined_at, zone),
+        "source": newcomer.source,
+        "source_channel": newcomer.source_channel,
         # 12 random symbols: a link that cannot be guessed from a neighbour's.
-        referral_code=secrets.token_urlsafe(9),
-        reach=Reach.REACHABLE if newcomer.talks else Reach.IMPORTED,
-        reach_changed_at=now,
-    )
+        "referral_code": secrets.token_urlsafe(9),
+        "reach": Reach.REACHABLE if newcomer.talks else Reach.IMPORTED,
+        "reach_changed_at": now,
+    }
 
 
-async def _bring_up_to_date(session: WriteSession, fan: Fan, seen: Newcomer, *, zone: ZoneInfo, now: datetime) -> None:
+def _bring_up_to_date(fan: Fan, seen: Newcomer, *, zone: ZoneInfo, now: datetime) -> bool:
+    """Whether what segments show of this fan changed."""
     told = {"name": seen.name, "username": seen.username, "language": seen.language, "phone": seen.phone}
     for field, value in told.items():
         if value and getattr(fan, field) != value:
             setattr(fan, field, value)
-    if seen.talks and fan.reach is not Reach.REACHABLE:
+    back = seen.talks and fan.reach is not Reach.REACHABLE
+    if back:
         fan.reach, fan.reach_changed_at = Reach.REACHABLE, now
-        await _touch(session, fan, now)
-    if seen.joined_at and seen.joined_at < fan.joined_at and fan.reach is Reach.IMPORTED:
+    earlier = seen.joined_at is not None and seen.joined_at < fan.joined_at and fan.reach is Reach.IMPORTED
+    if earlier and seen.joined_at:
         fan.joined_at, fan.joined_day = seen.joined_at, local_day(seen.joined_at, zone)
-        await _touch(session, fan, now)
+    return back or earlier
 
 
 async def _touch(session: WriteSession, fan: Fan, now: datetime) -> None:

@@ -12,7 +12,7 @@ from siyu import fans
 from siyu.kit.clock import local_day
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Invalid
-from siyu.kit.paging import Page, cursor_of, key_of
+from siyu.kit.paging import Page, cursor_of, key_of, moment_of
 from siyu.tables import Interaction
 
 KINDS = ("message", "command", "press", "answer", "view", "click", "checkin", "reaction", "share")
@@ -61,14 +61,14 @@ async def timeline(
     statement = select(Interaction).where(Interaction.fan_id == fan_id)
     if cursor:
         at, last = key_of(cursor, length=2)
-        before = datetime.fromisoformat(str(at))
+        before = moment_of(at)
         same = and_(col(Interaction.at) == before, col(Interaction.id) < last)
         statement = statement.where(or_(col(Interaction.at) < before, same))
     # By day first: the index (fan, day, at) then gives the order for nothing.
     order = (col(Interaction.day).desc(), col(Interaction.at).desc(), col(Interaction.id).desc())
     found = await session.all(statement.order_by(*order).limit(limit + 1))
     more = found[limit - 1] if len(found) > limit else None
-    return Page(found[:limit], cursor_of((more.at.isoformat(), more.id or 0)) if more else None)
+    return Page(found[:limit], cursor_of((int(more.at.timestamp()), more.id or 0)) if more else None)
 
 
 async def _unknown(session: ReadSession, facts: dict[Key, Interacted]) -> dict[Key, Interacted]:

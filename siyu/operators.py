@@ -5,7 +5,7 @@ import secrets
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, and_, delete, or_, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, update
 from sqlmodel import col, select
 
 from siyu import audit
@@ -56,6 +56,12 @@ def may_appoint(role: Role, *roles: Role) -> bool:
     return role is Role.OWNER or (may(role, Permission.ADMINISTER) and set(roles) <= below)
 
 
+def must_appoint(role: Role, *roles: Role) -> None:
+    """Raises Forbidden where `may_appoint` says no."""
+    if not may_appoint(role, *roles):
+        raise Forbidden("only an owner may do this with owners and admins", reason="role")
+
+
 def actor_of(operator: Operator) -> Actor:
     """How the audit names an operator."""
     return Actor(f"operator:{operator.id}", operator.name or str(operator.telegram_id))
@@ -88,9 +94,32 @@ async def get_operator(session: ReadSession, operator_id: int) -> Operator:
     return operator
 
 
+async def whom_to_let_in(session: ReadSession, telegram_id: int | None) -> Operator:
+    """The operator with this Telegram id; without one, the first owner."""
+    if telegram_id is not None:
+        operator = await find_operator(session, telegram_id)
+        if operator is None:
+            raise NotFound(
+                "nobody with Telegram id %(id)s works here; first: siyu operator add %(id)s --role owner",
+                id=telegram_id,
+            )
+        return operator
+    owners = select(Operator).where(Operator.role == Role.OWNER, col(Operator.disabled_at).is_(None))
+    owner = await session.first(owners.order_by(col(Operator.id)))
+    if owner is None:
+        raise NotFound("there is no owner yet; first: siyu operator add YOUR_TELEGRAM_ID --role owner")
+    return owner
+
+
 async def list_operators(session: ReadSession) -> list[Operator]:
     """Everybody, those who may still sign in first; a handful, so never paged."""
-    return list(await session.all(select(Operator).order_by(col(Operator.disabled_at).is_not(None), Operator.id)))
+    return list(await session.all(select(Operator).order_by(col(Operator.disabled_at).is_not(None), col(Operator.id))))
+
+
+async def last_seen(session: ReadSession) -> dict[int, datetime]:
+    """When each of them was here last, to the hour."""
+    statement = select(col(OperatorSession.operator_id), func.max(col(OperatorSession.seen_at)))
+    return {row[0]: row[1] for row in await session.rows(statement.group_by(col(OperatorSession.operator_id)))}
 
 
 async def change_role(session: WriteSession, actor: Actor, operator: Operator, role: Role, *, now: datetime) -> None:
@@ -133,6 +162,13 @@ async def issue_ticket(session: WriteSession, operator: Operator, *, now: dateti
     return word
 
 
+async def invite(session: WriteSession, actor: Actor, operator: Operator, *, now: datetime) -> str:
+    """A one-time sign-in word that somebody hands to somebody else."""
+    word = await issue_ticket(session, operator, now=now)
+    await audit.note(session, actor, "operator.invited", "operator", operator.id, now=now)
+    return word
+
+
 async def peek_ticket(session: ReadSession, word: str, *, now: datetime) -> Operator | None:
     """Whom a ticket would sign in. Looking does not spend it: link previews open links too."""
     statement = select(Operator).join(LoginTicket, col(LoginTicket.operator_id) == col(Operator.id))
@@ -146,9 +182,7 @@ async def peek_ticket(session: ReadSession, word: str, *, now: datetime) -> Oper
     )
 
 
-async def spend_ticket(
-    session: WriteSession, word: str, *, now: datetime, address: str = "", browser: str = ""
-) -> str:
+async def spend_ticket(session: WriteSession, word: str, *, now: datetime, address: str = "", browser: str = "") -> str:
     """Turn a ticket into a session, once; returns what goes into the cookie."""
     operator = await peek_ticket(session, word, now=now)
     if operator is None or not await _take(session, word, now=now):
@@ -170,11 +204,11 @@ async def spend_ticket(
 
 async def session_of(session: ReadSession, cookie: str, *, now: datetime) -> tuple[Operator, OperatorSession] | None:
     """Who a cookie is, if the session is alive."""
-    statement = select(Operator, OperatorSession).join(
+    joined = select(Operator, OperatorSession).join(
         OperatorSession, col(OperatorSession.operator_id) == col(Operator.id)
     )
-    found = await session.rows(statement.where(OperatorSession.hash == _hash(cookie), _alive(now)))
-    return (found[0][0], found[0][1]) if found else None
+    found = await session.rows(joined.where(OperatorSession.hash == _hash(cookie), _alive(now)))
+    return next(((row[0], row[1]) for row in found), None)
 
 
 def is_due_to_be_seen(signed_in: OperatorSession, *, now: datetime) -> bool:
@@ -223,9 +257,7 @@ async def create_token(session: WriteSession, actor: Actor, *, name: str, scope:
 
 async def find_token(session: ReadSession, key: str) -> ApiToken | None:
     """The key's row, if it was given out and not revoked."""
-    return await session.first(
-        select(ApiToken).where(ApiToken.hash == _hash(key), col(ApiToken.revoked_at).is_(None))
-    )
+    return await session.first(select(ApiToken).where(ApiToken.hash == _hash(key), col(ApiToken.revoked_at).is_(None)))
 
 
 async def list_tokens(session: ReadSession) -> list[ApiToken]:
@@ -260,7 +292,7 @@ async def _welcome_back(
 
 async def _another_owner_stays(session: WriteSession, leaving: Operator) -> None:
     """Owners are locked in one order first: two who demote each other at once must not both succeed."""
-    owners = select(Operator.id).where(Operator.role == Role.OWNER, col(Operator.disabled_at).is_(None))
+    owners = select(col(Operator.id)).where(Operator.role == Role.OWNER, col(Operator.disabled_at).is_(None))
     locked = await session.all(owners.order_by(col(Operator.id)).with_for_update())
     if leaving.id in locked and len(locked) == 1:
         raise Conflict("this is the last owner; make somebody else an owner first", reason="last_owner")
