@@ -1,0 +1,112 @@
+"""The books of coupons: every promise of a counter, checked against the rows it counts."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Executable, SQLColumnExpression, and_, case, func, literal, or_, select
+from sqlmodel import col
+
+from siyu.kit.database import ReadSession
+from siyu.tables import Coupon, CouponState, Offer, Redemption
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A promise that does not hold: which, of what, and by how much."""
+
+    rule: str
+    subject: str
+    detail: str
+
+
+async def books(session: ReadSession) -> list[Breach]:
+    """Every breach; an empty list is what it should be."""
+    found: list[Breach] = []
+    for rule, statement in _CHECKS:
+        found += [
+            Breach(rule, f"{row[0]} {row[1]}", f"{row[2]} against {row[3]}") for row in await session.rows(statement)
+        ]
+    return found
+
+
+_coupons = (
+    select(
+        col(Coupon.offer_id).label("offer_id"),
+        func.count().label("coupons"),
+        func.min(col(Coupon.serial)).label("first"),
+        func.max(col(Coupon.serial)).label("last"),
+        func.sum(case((col(Coupon.state) == CouponState.REDEEMED, 1), else_=0)).label("used"),
+    )
+    .group_by(col(Coupon.offer_id))
+    .subquery()
+)
+_uses = (
+    select(
+        col(Redemption.offer_id).label("offer_id"),
+        func.count().label("uses"),
+        func.sum(
+            case((col(Redemption.currency) == col(Offer.currency), col(Redemption.discount_minor)), else_=0)
+        ).label("given"),
+    )
+    .join(Offer, col(Offer.id) == col(Redemption.offer_id))
+    .where(col(Redemption.reversed_at).is_(None))
+    .group_by(col(Redemption.offer_id))
+    .subquery()
+)
+_per_fan = (
+    select(col(Coupon.offer_id).label("offer_id"), col(Coupon.fan_id).label("fan_id"), func.count().label("held"))
+    .group_by(col(Coupon.offer_id), col(Coupon.fan_id))
+    .subquery()
+)
+_twice = (
+    select(col(Redemption.coupon_id).label("coupon_id"), func.count().label("uses"))
+    .where(col(Redemption.reversed_at).is_(None))
+    .group_by(col(Redemption.coupon_id))
+    .having(func.count() > 1)
+    .subquery()
+)
+
+
+def _of_offer(
+    got: ColumnElement[int], due: SQLColumnExpression[int] | SQLColumnExpression[int | None], wrong: ColumnElement[bool]
+) -> Executable:
+    joined = select(literal("offer"), col(Offer.id), got, due)
+    joined = joined.outerjoin(_coupons, _coupons.c.offer_id == col(Offer.id))
+    return joined.outerjoin(_uses, _uses.c.offer_id == col(Offer.id)).where(wrong)
+
+
+def _or_zero(column: ColumnElement[int]) -> ColumnElement[int]:
+    return func.coalesce(column, 0)
+
+
+_cut, _used = _or_zero(_coupons.c.coupons), _or_zero(_coupons.c.used)
+_live, _given = _or_zero(_uses.c.uses), _or_zero(_uses.c.given)
+
+_CHECKS: tuple[tuple[str, Executable], ...] = (
+    ("claimed = coupons", _of_offer(_cut, col(Offer.claimed), _cut != col(Offer.claimed))),
+    ("claimed ≤ stock", _of_offer(_cut, col(Offer.stock), _cut > col(Offer.stock))),
+    # Distinct by their key, so the ends say whether there is a gap.
+    (
+        "serials 1 … claimed",
+        _of_offer(_coupons.c.last, _cut, and_(_cut > 0, or_(_coupons.c.first != 1, _coupons.c.last != _cut))),
+    ),
+    ("redeemed = live redemptions", _of_offer(_live, col(Offer.redeemed), _live != col(Offer.redeemed))),
+    ("used coupons = live redemptions", _of_offer(_used, _live, _used != _live)),
+    ("spent = live discounts", _of_offer(_given, col(Offer.spent_minor), _given != col(Offer.spent_minor))),
+    ("spent ≤ budget", _of_offer(_given, col(Offer.budget_minor), _given > col(Offer.budget_minor))),
+    (
+        "coupons of a fan ≤ per_fan",
+        select(literal("fan"), _per_fan.c.fan_id, _per_fan.c.held, col(Offer.per_fan))
+        .join(Offer, col(Offer.id) == _per_fan.c.offer_id)
+        .where(_per_fan.c.held > col(Offer.per_fan)),
+    ),
+    ("a coupon is used once", select(literal("coupon"), _twice.c.coupon_id, _twice.c.uses, literal(1))),
+    (
+        "no coupon outlives its offer",
+        select(literal("coupon"), col(Coupon.id), col(Coupon.valid_until), col(Offer.ends_at))
+        .join(Offer, col(Offer.id) == col(Coupon.offer_id))
+        .where(col(Coupon.valid_until) > col(Offer.ends_at)),
+    ),
+)
+
+# What is checked, for people who want to know what "no breach" means.
+RULES = tuple(rule for rule, _ in _CHECKS)

@@ -1,0 +1,215 @@
+"""Claims: a fan takes one coupon, or many fans are given one each; the stock is the limit, whoever races."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Executable, Row, Select, select, update
+from sqlmodel import col
+
+from siyu import idempotency
+from siyu.kit.clock import end_of_day, local_day
+from siyu.kit.codes import new_code
+from siyu.kit.database import ReadSession, WriteSession
+from siyu.kit.errors import Conflict, NotFound, SiyuError
+from siyu.tables import Coupon, CouponState, Fan, Offer, OfferState
+
+CHUNK = 1_000
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What an issue did: new coupons, fans who had theirs already, fans the stock did not reach."""
+
+    issued: int
+    already: int
+    refused: int
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """The coupon of a claim, and whether it was cut just now or by an earlier tap."""
+
+    coupon: Coupon
+    is_new: bool
+
+
+async def claim(
+    session: WriteSession, offer: Offer, fan: Fan, *, claim_key: str, zone: ZoneInfo, now: datetime
+) -> Claimed:
+    """One coupon for one cause: the same key again gives the same coupon.
+
+    Raises Conflict with `gone`, `per_fan`, `ended` or `paused`; a refusal leaves nothing behind.
+    """
+    offer_id, fan_id = offer.id or 0, fan.id or 0
+    async with session.savepoint():
+        # The fan is part of the key: what two fans were given is never the same cause.
+        key = f"claim:{offer_id}:{fan_id}:{claim_key}"
+        known = await idempotency.once(session, key, claim_key, now=now)
+        code = known or await _take_one(session, offer_id, fan_id, claim_key=claim_key, zone=zone, now=now)
+        if known is None:
+            await idempotency.remember(session, key, code)
+    return Claimed(await session.one(select(Coupon).where(col(Coupon.code) == code)), is_new=known is None)
+
+
+async def issue(
+    session: WriteSession,
+    offer_id: int,
+    fan_ids: Select[int] | Sequence[int],
+    *,
+    key: str,
+    zone: ZoneInfo,
+    now: datetime,
+) -> Issued:
+    """One coupon for each of these fans; the same key again issues none."""
+    wanted = await session.all(fan_ids) if isinstance(fan_ids, Select) else fan_ids
+    queue = iter(sorted(set(wanted)))
+    total = Issued(0, 0, 0)
+    while chunk := list(islice(queue, CHUNK)):
+        done = await _issue_chunk(session, offer_id, chunk, key=key, zone=zone, now=now)
+        total = Issued(total.issued + done.issued, total.already + done.already, total.refused + done.refused)
+    return total
+
+
+async def _take_one(
+    session: WriteSession, offer_id: int, fan_id: int, *, claim_key: str, zone: ZoneInfo, now: datetime
+) -> str:
+    """Count up first: on PostgreSQL this holds the offer's row, so what is read afterwards stands still."""
+    taken = await session.returning(_take(offer_id, 1, now))
+    mine = (await _held(session, offer_id, [fan_id])).get(fan_id, {})
+    claim_key = f"{claim_key}:{fan_id}"
+    if claim_key in mine:
+        # The key's first answer was pruned long ago: give back the piece just taken.
+        await session.run(update(Offer).where(col(Offer.id) == offer_id).values(claimed=Offer.claimed - len(taken)))
+        return mine[claim_key]
+    if not taken:
+        raise await _refusal(session, offer_id, len(mine), now=now)
+    if len(mine) >= taken[0].per_fan:
+        raise _already_theirs()
+    piece = _Piece(fan_id, taken[0].claimed, len(mine) + 1, claim_key)
+    return (await _cut(session, taken[0], [piece], zone=zone, now=now))[piece.serial]
+
+
+async def _issue_chunk(
+    session: WriteSession, offer_id: int, chunk: Sequence[int], *, key: str, zone: ZoneInfo, now: datetime
+) -> Issued:
+    offer = await _lock(session, offer_id, now=now)
+    held = await _held(session, offer_id, chunk)
+    missing = [
+        fan_id
+        for fan_id in chunk
+        if f"issue:{key}:{fan_id}" not in held.get(fan_id, {}) and len(held.get(fan_id, {})) < offer.per_fan
+    ]
+    lucky = missing[: offer.stock - offer.claimed]
+    if lucky:
+        (taken,) = await session.returning(_take(offer_id, len(lucky), now))
+        serials = range(taken.claimed - len(lucky) + 1, taken.claimed + 1)
+        pieces = [
+            _Piece(fan_id, serial, len(held.get(fan_id, {})) + 1, f"issue:{key}:{fan_id}")
+            for fan_id, serial in zip(lucky, serials, strict=True)
+        ]
+        await _cut(session, taken, pieces, zone=zone, now=now)
+    return Issued(len(lucky), len(chunk) - len(missing), len(missing) - len(lucky))
+
+
+def _take(offer_id: int, pieces: int, now: datetime) -> Executable:
+    """The one guard: nobody counts beyond the stock, whatever was read before."""
+    statement = update(Offer).where(
+        col(Offer.id) == offer_id,
+        col(Offer.state) == OfferState.ACTIVE,
+        col(Offer.claimed) + pieces <= col(Offer.stock),
+        col(Offer.ends_at) > now,
+    )
+    return statement.values(claimed=col(Offer.claimed) + pieces).returning(*_TERMS)
+
+
+# What a new coupon must know of its offer, as the UPDATE left it; a loaded Offer may be older.
+_TERMS = (
+    col(Offer.id),
+    col(Offer.claimed),
+    col(Offer.stock),
+    col(Offer.per_fan),
+    col(Offer.valid_days),
+    col(Offer.ends_at),
+    col(Offer.state),
+)
+
+
+async def _lock(session: WriteSession, offer_id: int, *, now: datetime) -> Row[Any]:
+    """The offer's row, ours until the end of the transaction; raises unless it can be claimed."""
+    touched = update(Offer).where(col(Offer.id) == offer_id).values(claimed=col(Offer.claimed))
+    found = await session.returning(touched.returning(*_TERMS))
+    if not found:
+        raise NotFound("there is no such offer")
+    _must_be_open(found[0], now=now)
+    return found[0]
+
+
+async def _held(session: ReadSession, offer_id: int, fan_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+    """What these fans hold of the offer already: code by claim key."""
+    columns = (col(Coupon.fan_id), col(Coupon.claim_key), col(Coupon.code))
+    mine = col(Coupon.offer_id) == offer_id, col(Coupon.fan_id).in_(fan_ids)
+    held: dict[int, dict[str, str]] = {}
+    for fan_id, claim_key, code in await session.rows(select(*columns).where(*mine)):
+        held.setdefault(fan_id, {})[claim_key] = code
+    return held
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One coupon to be: for whom, and which of the offer's and of the fan's."""
+
+    fan_id: int
+    serial: int
+    seq: int
+    claim_key: str
+
+
+async def _cut(
+    session: WriteSession, offer: Row[Any], pieces: Sequence[_Piece], *, zone: ZoneInfo, now: datetime
+) -> dict[int, str]:
+    """Write the coupons, 1,000 a statement; codes by serial. A code that exists already is drawn again."""
+    validity = {"offer_id": offer.id, "claimed_at": now, "valid_until": _valid_until(offer, zone=zone, now=now)}
+    codes: dict[int, str] = {}
+    while missing := [piece for piece in pieces if piece.serial not in codes]:
+        rows = [{**asdict(piece), **validity, "code": new_code(), "state": CouponState.ACTIVE} for piece in missing]
+        insert = session.insert(Coupon).values(rows).on_conflict_do_nothing(index_elements=["code"])
+        written = await session.returning(insert.returning(col(Coupon.serial), col(Coupon.code)))
+        codes |= {row.serial: row.code for row in written}
+    return codes
+
+
+def _valid_until(offer: Row[Any], *, zone: ZoneInfo, now: datetime) -> datetime:
+    """The end of the local day `valid_days` after the claim, never beyond the offer's own end."""
+    ends_at: datetime = offer.ends_at
+    if offer.valid_days is None:
+        return ends_at
+    return min(end_of_day(local_day(now, zone) + timedelta(days=offer.valid_days), zone), ends_at)
+
+
+async def _refusal(session: ReadSession, offer_id: int, held: int, *, now: datetime) -> SiyuError:
+    """Why nothing could be taken, told as kindly as it can be said."""
+    found = await session.rows(select(*_TERMS).where(col(Offer.id) == offer_id))
+    if not found:
+        return NotFound("there is no such offer")
+    if held >= found[0].per_fan:
+        return _already_theirs()
+    try:
+        _must_be_open(found[0], now=now)
+    except Conflict as closed:
+        return closed
+    return Conflict("sorry, all of them are gone", reason="gone")
+
+
+def _must_be_open(offer: Row[Any], *, now: datetime) -> None:
+    if offer.ends_at <= now:
+        raise Conflict("sorry, this offer has ended", reason="ended")
+    if offer.state is not OfferState.ACTIVE:
+        raise Conflict("this offer is not open at the moment", reason="paused")
+
+
+def _already_theirs() -> Conflict:
+    return Conflict("you already have yours: it is in your /wallet", reason="per_fan")

@@ -1,0 +1,232 @@
+"""Redemption: a coupon is used once, within its offer's budget; a refund gives it back."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import assert_never
+
+from sqlalchemy import Case, case, or_, update
+from sqlmodel import col, select
+
+from siyu import idempotency
+from siyu.coupons.holds import is_free_for, is_good
+from siyu.kit.codes import tidy
+from siyu.kit.database import ReadSession, WriteSession
+from siyu.kit.errors import Conflict
+from siyu.kit.money import Money
+from siyu.tables import Coupon, CouponState, Offer, OfferKind, Redemption
+
+
+@dataclass(frozen=True)
+class Use:
+    """Where and for what a coupon is shown."""
+
+    amount: Money  # before the discount
+    channel: str  # chat · staff · api
+    key: str  # the same key again gives the first answer
+    staff: str | None = None
+    fan_id: int | None = None  # whose it must be; None: whoever holds the code
+    purchase_id: int | None = None
+    checkout_id: int | None = None  # the hold that may pass
+    agreed_minor: int | None = None  # the discount promised when the payment began
+
+
+@dataclass(frozen=True)
+class Redeemed:
+    """What the coupon took off, and what is left to pay."""
+
+    code: str
+    title: str
+    kind: str
+    fan_id: int
+    amount_minor: int
+    discount_minor: int
+    currency: str
+    replayed: bool = False
+
+    @property
+    def discount(self) -> Money:
+        return Money(self.discount_minor, self.currency)
+
+    @property
+    def to_pay(self) -> Money:
+        return Money(self.amount_minor - self.discount_minor, self.currency)
+
+
+def quote(offer: Offer, amount: Money) -> int:
+    """What a coupon of this offer takes off that amount; raises Conflict `min_spend` or `currency`.
+
+    A percentage without limits in money is good in any currency; every other promise counts in its own.
+    """
+    if not is_good_in(offer, amount.currency):
+        raise Conflict(
+            "this coupon counts in %(currency)s and cannot be used for a price in %(other)s",
+            reason="currency",
+            currency=offer.currency,
+            other=amount.currency,
+        )
+    if amount.minor < offer.min_spend_minor:
+        least = Money(offer.min_spend_minor, offer.currency)
+        raise Conflict("this coupon is good from %(least)s", reason="min_spend", least=least)
+    return min(_worth(offer, amount.minor), amount.minor)
+
+
+def is_good_in(offer: Offer, currency: str) -> bool:
+    """Whether a coupon of this offer can lower a price in that currency at all."""
+    return currency == offer.currency or _knows_no_money(offer)
+
+
+async def redeem(session: WriteSession, code: str, use: Use, *, now: datetime) -> Redeemed:
+    """Use the coupon; a refusal leaves nothing behind.
+
+    Raises Conflict with `unknown`, `foreign`, `used`, `expired`, `held`, `min_spend`, `currency` or `budget`.
+    """
+    async with session.savepoint():
+        key, code = f"redeem:{use.key}", tidy(code)
+        body = f"{code} {use.amount.minor} {use.amount.currency}"
+        known = await idempotency.once(session, key, body, now=now)
+        if known is not None:
+            return Redeemed(**json.loads(known) | {"replayed": True})
+        redeemed = await _redeem_now(session, code, use, now=now)
+        await idempotency.remember(session, key, json.dumps(asdict(redeemed)))
+    return redeemed
+
+
+async def reverse(session: WriteSession, purchase_id: int, *, now: datetime) -> int:
+    """Take back what this purchase redeemed: counters and coupon return, its validity is not extended."""
+    live = update(Redemption).where(col(Redemption.purchase_id) == purchase_id, col(Redemption.reversed_at).is_(None))
+    columns = (col(Redemption.coupon_id), col(Redemption.offer_id), col(Redemption.discount_minor))
+    undone = await session.returning(live.values(reversed_at=now).returning(*columns, col(Redemption.currency)))
+    for coupon_id, offer_id, discount, currency in undone:
+        await session.run(
+            update(Offer)
+            .where(col(Offer.id) == offer_id)
+            .values(redeemed=col(Offer.redeemed) - 1, spent_minor=_spent(-discount, currency))
+        )
+        free = {"state": CouponState.ACTIVE, "redeemed_at": None, "hold_checkout_id": None, "hold_until": None}
+        await session.run(update(Coupon).where(col(Coupon.id) == coupon_id).values(**free))
+    return len(undone)
+
+
+async def link(session: WriteSession, code: str, *, fan_id: int, purchase_id: int) -> None:
+    """A purchase that came in later names the coupon it was paid with: a refund will find it."""
+    coupon = select(Coupon.id).where(Coupon.code == tidy(code), Coupon.fan_id == fan_id).scalar_subquery()
+    statement = update(Redemption).where(
+        col(Redemption.coupon_id) == coupon,
+        col(Redemption.reversed_at).is_(None),
+        col(Redemption.purchase_id).is_(None),
+    )
+    await session.run(statement.values(purchase_id=purchase_id))
+
+
+async def _redeem_now(session: WriteSession, code: str, use: Use, *, now: datetime) -> Redeemed:
+    """Lock order is always offer, coupon; every doubt is settled by the two guarded updates."""
+    coupon, offer = await _shown(session, code)
+    _must_be_theirs(coupon, use)
+    _must_be_usable(coupon, use, now=now)
+    discount = quote(offer, use.amount) if use.agreed_minor is None else use.agreed_minor
+    await _count_up(session, offer, discount, use.amount.currency)
+    await _mark_used(session, coupon, use, now=now)
+    session.add(_entry(coupon, use, discount, now=now))
+    await session.flush()
+    return Redeemed(
+        code=code,
+        title=offer.title,
+        kind=offer.kind.value,
+        fan_id=coupon.fan_id,
+        amount_minor=use.amount.minor,
+        discount_minor=discount,
+        currency=use.amount.currency,
+    )
+
+
+async def _shown(session: ReadSession, code: str) -> tuple[Coupon, Offer]:
+    joined = select(Coupon, Offer).join(Offer, col(Offer.id) == col(Coupon.offer_id)).where(Coupon.code == code)
+    # A loaded object may be older than the row: a guarded UPDATE goes past it.
+    found = await session.rows(joined.execution_options(populate_existing=True))
+    if not found:
+        raise Conflict("there is no coupon with this code", reason="unknown")
+    return found[0][0], found[0][1]
+
+
+def _must_be_theirs(coupon: Coupon, use: Use) -> None:
+    if use.fan_id is not None and coupon.fan_id != use.fan_id:
+        raise Conflict("this coupon belongs to somebody else", reason="foreign")
+
+
+def _must_be_usable(coupon: Coupon, use: Use, *, now: datetime) -> None:
+    if coupon.state is CouponState.REDEEMED:
+        raise _used()
+    if coupon.state is not CouponState.ACTIVE or coupon.valid_until <= now:
+        raise Conflict("this coupon has expired", reason="expired")
+    if coupon.hold_until and coupon.hold_until > now and coupon.hold_checkout_id != use.checkout_id:
+        raise Conflict("this coupon is part of a payment under way; try again in a few minutes", reason="held")
+
+
+async def _count_up(session: WriteSession, offer: Offer, discount: int, currency: str) -> None:
+    """Within the budget, and never more uses than coupons; this also holds the offer's row."""
+    guarded = update(Offer).where(
+        col(Offer.id) == offer.id,
+        col(Offer.redeemed) < col(Offer.claimed),
+        or_(col(Offer.budget_minor).is_(None), col(Offer.spent_minor) + discount <= col(Offer.budget_minor)),
+    )
+    counted = guarded.values(redeemed=col(Offer.redeemed) + 1, spent_minor=_spent(discount, currency))
+    if await session.run(counted) == 1:
+        return
+    left = await session.one(select(col(Offer.claimed) - col(Offer.redeemed)).where(col(Offer.id) == offer.id))
+    if left == 0:
+        raise _used()
+    raise Conflict("the budget of this offer is used up", reason="budget")
+
+
+async def _mark_used(session: WriteSession, coupon: Coupon, use: Use, *, now: datetime) -> None:
+    guarded = update(Coupon).where(col(Coupon.id) == coupon.id, is_good(now), is_free_for(use.checkout_id, now))
+    used = {"state": CouponState.REDEEMED, "redeemed_at": now, "hold_checkout_id": None, "hold_until": None}
+    if await session.run(guarded.values(**used)) != 1:
+        fresh, _ = await _shown(session, coupon.code)
+        _must_be_usable(fresh, use, now=now)
+        raise _used()
+
+
+def _entry(coupon: Coupon, use: Use, discount: int, *, now: datetime) -> Redemption:
+    return Redemption(
+        coupon_id=coupon.id or 0,
+        offer_id=coupon.offer_id,
+        fan_id=coupon.fan_id,
+        purchase_id=use.purchase_id,
+        amount_minor=use.amount.minor,
+        discount_minor=discount,
+        currency=use.amount.currency,
+        channel=use.channel,
+        staff=use.staff,
+        at=now,
+    )
+
+
+def _knows_no_money(offer: Offer) -> bool:
+    limits = (offer.max_discount_minor, offer.budget_minor)
+    unlimited = offer.min_spend_minor == 0 and all(limit is None for limit in limits)
+    return offer.kind is not OfferKind.AMOUNT and unlimited
+
+
+def _worth(offer: Offer, amount: int) -> int:
+    match offer.kind:
+        case OfferKind.AMOUNT:
+            return offer.value
+        case OfferKind.PERCENT:
+            # Half a unit rounds up, once, in integers.
+            off = (amount * offer.value + 50) // 100
+            return off if offer.max_discount_minor is None else min(off, offer.max_discount_minor)
+        case OfferKind.GIFT:
+            return 0
+        case _ as never:
+            assert_never(never)
+
+
+def _spent(discount: int, currency: str) -> Case[int]:
+    """Only what was given in the offer's own currency is summed; other currencies never mix in."""
+    return case((col(Offer.currency) == currency, col(Offer.spent_minor) + discount), else_=col(Offer.spent_minor))
+
+
+def _used() -> Conflict:
+    return Conflict("this coupon has been used already", reason="used")

@@ -1,0 +1,30 @@
+"""The books: every promise about money and coupons, checked against the rows."""
+
+from sqlalchemy import func, or_, select
+from sqlmodel import col
+
+from siyu import coupons
+from siyu.coupons import Breach
+from siyu.kit.database import ReadSession
+from siyu.tables import Purchase, Refund
+
+
+async def books(session: ReadSession) -> list[Breach]:
+    """Every breach of coupons and purchases; an empty list is what it should be."""
+    return [*await coupons.books(session), *await _refunds(session)]
+
+
+async def _refunds(session: ReadSession) -> list[Breach]:
+    """Refund parts sum to what the purchase says, and never beyond what was paid."""
+    parts = (
+        select(col(Refund.purchase_id), func.sum(col(Refund.amount_minor)).label("given"))
+        .group_by(col(Refund.purchase_id))
+        .subquery()
+    )
+    given = func.coalesce(parts.c.given, 0)
+    wrong = or_(given != col(Purchase.refunded_minor), given > col(Purchase.amount_minor))
+    joined = select(col(Purchase.id), given, col(Purchase.refunded_minor)).outerjoin(
+        parts, parts.c.purchase_id == col(Purchase.id)
+    )
+    rows = await session.rows(joined.where(wrong))
+    return [Breach("refunds = refunded ≤ paid", f"purchase {row[0]}", f"{row[1]} against {row[2]}") for row in rows]

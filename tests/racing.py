@@ -1,0 +1,86 @@
+"""Writers that race for one stock: the house's own, and a wrong one that shows the race is real."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlmodel import col
+
+from siyu import coupons
+from siyu.app import App, open_app
+from siyu.kit.database import Database
+from siyu.kit.errors import Conflict
+from siyu.kit.money import Money
+from siyu.settings import Settings
+from siyu.tables import Fan, Idempotency, Offer
+
+# One try of one fan; True when it was granted.
+Try = Callable[[App, int, int, str, datetime], Awaitable[bool]]
+
+
+async def claim(app: App, offer_id: int, fan_id: int, key: str, now: datetime) -> bool:
+    """The house's way."""
+    try:
+        async with app.database.writing() as session:
+            offer = await coupons.get_offer(session, offer_id)
+            fan = await session.one(select(Fan).where(col(Fan.id) == fan_id))
+            claimed = await coupons.claim(session, offer, fan, claim_key=key, zone=app.settings.zone, now=now)
+    except Conflict:
+        return False
+    return claimed.is_new
+
+
+async def claim_wrongly(app: App, offer_id: int, fan_id: int, key: str, now: datetime) -> bool:
+    """Read, test, write back: how most coupon systems did it that were looked at."""
+    async with app.database.reading() as session:
+        offer = await coupons.get_offer(session, offer_id)
+        claimed, stock = offer.claimed, offer.stock
+    if claimed >= stock:
+        return False
+    async with app.database.writing() as session:
+        await session.run(update(Offer).where(col(Offer.id) == offer_id).values(claimed=claimed + 1))
+        session.add(Idempotency(key=f"grant:{key}:{fan_id}", body_hash="", created_at=now))
+    return True
+
+
+async def redeem_every(app: App, codes: Sequence[str], who: str, now: datetime) -> int:
+    """One cashier trying every code; how many were accepted."""
+    accepted = 0
+    for code in codes:
+        use = coupons.Use(amount=Money(1000, "CNY"), channel="staff", staff=who, key=f"{who}:{code}")
+        try:
+            async with app.database.writing() as session:
+                await coupons.redeem(session, code, use, now=now)
+            accepted += 1
+        except Conflict:
+            continue
+    return accepted
+
+
+def claims_of_a_process(url: str, tries: Try, offer_id: int, fan_ids: Sequence[int], who: str, now: datetime) -> None:
+    """A process of its own: one claim for each of these fans."""
+
+    async def run() -> None:
+        app = open_app(Settings(database_url=url))
+        for fan_id in fan_ids:
+            await tries(app, offer_id, fan_id, who, now)
+        await app.close()
+
+    asyncio.run(run())
+
+
+def redemptions_of_a_process(url: str, codes: Sequence[str], who: str, now: datetime) -> None:
+    async def run() -> None:
+        app = open_app(Settings(database_url=url))
+        await redeem_every(app, codes, who, now)
+        await app.close()
+
+    asyncio.run(run())
+
+
+async def wrong_grants(database: Database) -> int:
+    """How many the wrong writer gave away."""
+    async with database.reading() as session:
+        granted = select(func.count()).where(col(Idempotency.key).startswith("grant:"))
+        return await session.one(granted)

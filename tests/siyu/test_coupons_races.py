@@ -1,0 +1,178 @@
+"""A stock under attack: never one too many, never one twice, whoever races."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from siyu import coupons
+from siyu.app import App, open_app
+from siyu.settings import Settings
+from siyu.tables import OfferKind
+from tests import racing, servers
+from tests.conftest import DATABASES
+from tests.forks import Child
+from tests.trading import a_fan, an_offer, at_the_till, breaches, claims, many_fans, redeems, reread
+
+STOCK = 100
+PROCESSES = 8
+
+on_postgres = pytest.mark.skipif("postgresql" not in DATABASES, reason="PostgreSQL was left out by TEST_DATABASES")
+
+
+async def test_fifty_tasks_claim_exactly_the_stock(app: App) -> None:
+    offer, people = await an_offer(app, stock=STOCK), await many_fans(app, 250)
+
+    granted = await _fifty_tasks(app, racing.claim, offer.id or 0, [fan.id or 0 for fan in people])
+
+    assert granted == STOCK
+    assert (await reread(app, offer)).claimed == STOCK
+    assert await breaches(app) == []
+
+
+async def test_a_wrong_writer_gives_away_too_many_so_the_race_is_real(app: App) -> None:
+    offer, people = await an_offer(app, stock=STOCK), await many_fans(app, 250)
+
+    granted = await _fifty_tasks(app, racing.claim_wrongly, offer.id or 0, [fan.id or 0 for fan in people])
+
+    assert granted > STOCK
+    assert "claimed = coupons" in [breach.rule for breach in await breaches(app)]
+
+
+async def test_fifty_tasks_redeem_each_coupon_once(app: App) -> None:
+    offer = await an_offer(app, kind=OfferKind.AMOUNT, value=100, stock=20, budget_minor=1_500)
+    codes = [(await claims(app, offer, fan)).code for fan in await many_fans(app, 20)]
+
+    async with asyncio.TaskGroup() as group:
+        tills = [group.create_task(racing.redeem_every(app, codes, f"till {n}", app.clock())) for n in range(50)]
+
+    # 20 coupons of ¥1, but a budget for 15.
+    assert sum(till.result() for till in tills) == 15
+    assert await breaches(app) == []
+
+
+async def test_one_key_pressed_fifty_times_is_answered_alike_fifty_times(app: App) -> None:
+    mei, offer = await a_fan(app), await an_offer(app)
+    coupon = await claims(app, offer, mei)
+
+    async with asyncio.TaskGroup() as group:
+        presses = [group.create_task(redeems(app, coupon.code, at_the_till())) for _ in range(50)]
+
+    answers = [press.result() for press in presses]
+    assert {answer.discount_minor for answer in answers} == {1000}
+    assert [answer.replayed for answer in answers].count(False) == 1
+    assert (await reread(app, offer)).redeemed == 1
+
+
+async def test_one_fan_tapping_everywhere_at_once_stays_within_the_limit(app: App) -> None:
+    mei, offer = await a_fan(app), await an_offer(app, per_fan=3)
+
+    async with asyncio.TaskGroup() as group:
+        taps = [
+            group.create_task(racing.claim(app, offer.id or 0, mei.id or 0, f"tap {n}", app.clock())) for n in range(30)
+        ]
+
+    assert [tap.result() for tap in taps].count(True) == 3
+    assert await breaches(app) == []
+
+
+async def test_two_issues_at_once_share_the_stock(app: App) -> None:
+    offer, people = await an_offer(app, stock=50), await many_fans(app, 60)
+    ids = [fan.id or 0 for fan in people]
+
+    async def issue(key: str) -> coupons.Issued:
+        async with app.database.writing() as session:
+            return await coupons.issue(session, offer.id or 0, ids, key=key, zone=app.settings.zone, now=app.clock())
+
+    async with asyncio.TaskGroup() as group:
+        one, two = group.create_task(issue("one")), group.create_task(issue("two"))
+
+    assert one.result().issued + two.result().issued == 50
+    assert await breaches(app) == []
+
+
+@on_postgres
+async def test_eight_processes_claim_exactly_the_stock() -> None:
+    async with _postgres_app() as (url, app):
+        offer, people = await an_offer(app, stock=STOCK), await many_fans(app, 200)
+        ids = [fan.id or 0 for fan in people]
+
+        # Every fan is claimed for by four processes, 800 tries in all.
+        await _in_processes(
+            [
+                Child(racing.claims_of_a_process, url, racing.claim, offer.id, ids[n % 2 :: 2], f"p{n}", app.clock())
+                for n in range(PROCESSES)
+            ]
+        )
+
+        assert (await reread(app, offer)).claimed == STOCK
+        assert await breaches(app) == []
+
+
+@on_postgres
+async def test_eight_processes_with_a_wrong_writer_give_away_too_many() -> None:
+    async with _postgres_app() as (url, app):
+        offer, people = await an_offer(app, stock=STOCK), await many_fans(app, 100)
+        ids = [fan.id or 0 for fan in people]
+
+        await _in_processes(
+            [
+                Child(racing.claims_of_a_process, url, racing.claim_wrongly, offer.id, ids, f"p{n}", app.clock())
+                for n in range(PROCESSES)
+            ]
+        )
+
+        assert await racing.wrong_grants(app.database) > STOCK
+
+
+@on_postgres
+async def test_eight_processes_redeem_a_hundred_coupons_exactly_once() -> None:
+    async with _postgres_app() as (url, app):
+        offer, people = await an_offer(app, stock=STOCK), await many_fans(app, STOCK)
+        ids = [fan.id or 0 for fan in people]
+        async with app.database.writing() as session:
+            zone = app.settings.zone
+            await coupons.issue(session, offer.id or 0, ids, key="all", zone=zone, now=app.clock())
+        async with app.database.reading() as session:
+            wallets = [await coupons.wallet(session, fan, now=app.clock()) for fan in people]
+        codes = [wallet.usable[0].coupon.code for wallet in wallets]
+
+        await _in_processes(
+            [Child(racing.redemptions_of_a_process, url, codes, f"p{n}", app.clock()) for n in range(PROCESSES)]
+        )
+
+        assert (await reread(app, offer)).redeemed == STOCK
+        assert await breaches(app) == []
+
+
+async def _fifty_tasks(app: App, tries: racing.Try, offer_id: int, fan_ids: Sequence[int]) -> int:
+    """Fifty at once, five fans each; how many were granted."""
+
+    async def five(n: int) -> int:
+        return sum([await tries(app, offer_id, fan_id, f"task {n}", app.clock()) for fan_id in fan_ids[n::50]])
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(five(n)) for n in range(50)]
+    return sum(task.result() for task in tasks)
+
+
+async def _in_processes(children: Sequence[Child]) -> None:
+    """Until all have ended; an error in one fails the test."""
+    try:
+        for child in children:
+            assert await asyncio.to_thread(child.has_ended, 100), "a process hangs"
+    finally:
+        for child in children:
+            child.kill()
+
+
+@asynccontextmanager
+async def _postgres_app() -> AsyncIterator[tuple[str, App]]:
+    url = servers.fresh_postgres()
+    app = open_app(Settings(database_url=url))
+    try:
+        yield url, app
+    finally:
+        await app.close()
+        servers.give_back(url)
