@@ -2,9 +2,11 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from siyu.kit.clock import Clock, system_clock
 from siyu.kit.database import Database
+from siyu.pace import Pace
 from siyu.settings import Settings
 
 
@@ -28,6 +30,11 @@ class App:
     database: Database
     clock: Clock = system_clock
     bells: Bells = field(default_factory=Bells)
+
+    @cached_property
+    def pace(self) -> Pace:
+        """The bot's one pace: whoever sends in this process waits for the same."""
+        return Pace(self.database, self.settings.bot_id, self.settings.send_rate)
 
     async def close(self) -> None:
         await self.database.close()

@@ -1,0 +1,1 @@
+"""Numbers about fans: facts are rolled up into days, days into one row of metrics per fan."""

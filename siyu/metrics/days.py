@@ -1,0 +1,194 @@
+"""fan_day: what each fan did on each local day, counted again from the facts where something changed."""
+
+from functools import cache
+
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    FromClause,
+    Insert,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+)
+
+from siyu.kit.database import Params, WriteSession
+from siyu.metrics import stage
+from siyu.metrics.stage import AS_OF, CURRENCY
+from siyu.tables import DirtyDay, FanDay, Interaction, Purchase, Refund
+
+interaction, purchase, refund = (stage.table_of(model) for model in (Interaction, Purchase, Refund))
+fan_day, dirty_day = stage.table_of(FanDay), stage.table_of(DirtyDay)
+
+Rows = Select[*tuple[object, ...]]
+
+
+async def capture_dirty(session: WriteSession, given: Params) -> None:
+    """Stage which days have new facts up to as_of; facts written later keep their rows."""
+    await session.run(_capture(), given)
+    await session.run(_captured_days(), given)
+
+
+async def stage_paid_back(session: WriteSession, given: Params, *, everywhere: bool) -> None:
+    """What was given back of each purchase up to as_of, everywhere or on the staged days."""
+    await session.run(_paid_back(everywhere=everywhere), given)
+
+
+async def find_drift(session: WriteSession, given: Params) -> None:
+    """Stage every day that stands otherwise than the facts say."""
+    for differing in (_interactions_differ(), _purchases_differ(), _nothing_left()):
+        await session.run(stage.add(session.dialect, stage.dirty_days, differing), given)
+
+
+async def count_again(session: WriteSession, given: Params) -> None:
+    """The staged days, as the facts up to as_of make them."""
+    await session.run(_days_counted_again(), given)
+
+
+async def write_days(session: WriteSession) -> None:
+    """Put the staged days in the place of those that stand; empty ones go, and the answered requests with them."""
+    for statement in (_emptied(), _counted(session.dialect), _answered()):
+        await session.run(statement)
+
+
+@cache
+def _capture() -> Insert:
+    return insert(stage.dirty).from_select(["id"], select(dirty_day.c.id).where(dirty_day.c.due <= AS_OF))
+
+
+@cache
+def _captured_days() -> Insert:
+    captured = select(dirty_day.c.fan_id, dirty_day.c.day).where(dirty_day.c.id.in_(select(stage.dirty.c.id)))
+    return insert(stage.dirty_days).from_select(["fan_id", "day"], captured.distinct())
+
+
+@cache
+def _paid_back(*, everywhere: bool) -> Insert:
+    purchases = stage.dirty_days.outerjoin(purchase, _same_day(purchase, stage.dirty_days))
+    on_staged_days = purchases.outerjoin(refund, refund.c.purchase_id == purchase.c.id)
+    minor = func.sum(refund.c.amount_minor).filter(refund.c.refunded_at <= AS_OF).label("minor")
+    by_purchase = select(refund.c.purchase_id, minor).group_by(refund.c.purchase_id)
+    sums = by_purchase.select_from(refund if everywhere else on_staged_days).subquery()
+    known = select(sums).where(sums.c.purchase_id.is_not(None), sums.c.minor.is_not(None))
+    return insert(stage.paid_back).from_select(["purchase_id", "minor"], known)
+
+
+@cache
+def _days_counted_again() -> Insert:
+    did, bought = _interactions_of_days().subquery(), _purchases_of_days().subquery()
+    rows = select(
+        did.c.fan_id, did.c.day, did.c.interactions,
+        bought.c.purchases, bought.c.spend_minor,
+        did.c.last_interaction_at, bought.c.first_purchase_at, bought.c.last_purchase_at,
+    ).join_from(did, bought, _same_day(did, bought))  # fmt: skip
+    return insert(stage.days).from_select(stage.days.c.keys(), rows)
+
+
+@cache
+def _emptied() -> Delete:
+    gone = select(stage.days.c.fan_id, stage.days.c.day).where(_is_empty())
+    return delete(fan_day).where(tuple_(fan_day.c.fan_id, fan_day.c.day).in_(gone))
+
+
+@cache
+def _counted(dialect: str) -> Insert:
+    return stage.put(dialect, fan_day, select(stage.days).where(~_is_empty()))
+
+
+@cache
+def _answered() -> Delete:
+    return delete(dirty_day).where(dirty_day.c.id.in_(select(stage.dirty.c.id)))
+
+
+def _is_empty() -> ColumnElement[bool]:
+    return and_(stage.days.c.interactions == 0, stage.days.c.purchases == 0)
+
+
+def _interactions_differ() -> Rows:
+    counted = _interactions_by_day(interaction).where(interaction.c.at <= AS_OF).subquery()
+    return _differs(
+        counted,
+        fan_day.c.interactions != counted.c.interactions,
+        fan_day.c.last_interaction_at.is_distinct_from(counted.c.last_interaction_at),
+    )
+
+
+def _purchases_differ() -> Rows:
+    counting = and_(purchase.c.paid_at <= AS_OF, _counts())
+    counted = _purchases_by_day(purchase).select_from(_with_paid_back(purchase)).where(counting).subquery()
+    return _differs(
+        counted,
+        fan_day.c.purchases != counted.c.purchases,
+        fan_day.c.spend_minor != counted.c.spend_minor,
+        fan_day.c.first_purchase_at.is_distinct_from(counted.c.first_purchase_at),
+        fan_day.c.last_purchase_at.is_distinct_from(counted.c.last_purchase_at),
+    )
+
+
+def _differs(counted: FromClause, *differences: ColumnElement[bool]) -> Rows:
+    missing = fan_day.c.fan_id.is_(None)
+    joined = counted.outerjoin(fan_day, _same_day(fan_day, counted))
+    return select(counted.c.fan_id, counted.c.day).select_from(joined).where(or_(missing, *differences))
+
+
+def _nothing_left() -> Rows:
+    """Days that stand without a fact to carry them."""
+    did = select(interaction.c.id).where(_same_day(interaction, fan_day), interaction.c.at <= AS_OF).exists()
+    counting = and_(_same_day(purchase, fan_day), purchase.c.paid_at <= AS_OF, _counts())
+    bought = select(purchase.c.id).select_from(_with_paid_back(purchase)).where(counting).exists()
+    return select(fan_day.c.fan_id, fan_day.c.day).where(
+        or_(and_(fan_day.c.interactions > 0, ~did), and_(fan_day.c.purchases > 0, ~bought))
+    )
+
+
+def _interactions_of_days() -> Rows:
+    """Outer joins from the staged days: each day is one look into an index, in this order on any database."""
+    facts = and_(_same_day(interaction, stage.dirty_days), interaction.c.at <= AS_OF)
+    return _interactions_by_day(stage.dirty_days).select_from(stage.dirty_days.outerjoin(interaction, facts))
+
+
+def _purchases_of_days() -> Rows:
+    facts = and_(_same_day(purchase, stage.dirty_days), purchase.c.paid_at <= AS_OF)
+    joined = _with_paid_back(stage.dirty_days.outerjoin(purchase, facts))
+    return _purchases_by_day(stage.dirty_days).select_from(joined)
+
+
+def _interactions_by_day(days: FromClause) -> Rows:
+    return select(
+        days.c.fan_id,
+        days.c.day,
+        func.count(interaction.c.at).label("interactions"),
+        func.max(interaction.c.at).label("last_interaction_at"),
+    ).group_by(days.c.fan_id, days.c.day)
+
+
+def _purchases_by_day(days: FromClause) -> Rows:
+    net = purchase.c.amount_minor - func.coalesce(stage.paid_back.c.minor, 0)
+    paid_at = case((_counts(), purchase.c.paid_at))
+    return select(
+        days.c.fan_id,
+        days.c.day,
+        func.count(paid_at).label("purchases"),
+        func.coalesce(func.sum(case((and_(_counts(), purchase.c.currency == CURRENCY), net))), 0).label("spend_minor"),
+        func.min(paid_at).label("first_purchase_at"),
+        func.max(paid_at).label("last_purchase_at"),
+    ).group_by(days.c.fan_id, days.c.day)
+
+
+def _with_paid_back(purchases: FromClause) -> FromClause:
+    return purchases.outerjoin(stage.paid_back, stage.paid_back.c.purchase_id == purchase.c.id)
+
+
+def _counts() -> ColumnElement[bool]:
+    """Not given back in full; the refund of a purchase of nothing is in full too."""
+    return or_(stage.paid_back.c.minor.is_(None), stage.paid_back.c.minor < purchase.c.amount_minor)
+
+
+def _same_day(facts: FromClause, days: FromClause) -> ColumnElement[bool]:
+    return and_(facts.c.fan_id == days.c.fan_id, facts.c.day == days.c.day)

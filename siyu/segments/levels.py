@@ -1,0 +1,207 @@
+"""Levels: staged where they differ, written with their history, counted into sizes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from functools import cache, lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Insert,
+    Select,
+    Table,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    union_all,
+)
+
+from siyu.kit.database import Params, ReadSession, WriteSession
+from siyu.metrics import stage
+from siyu.metrics.stage import AS_OF, TODAY
+from siyu.segments.compiler import Scope, level_in
+from siyu.segments.dimensions import DIMENSIONS, Dimension
+from siyu.segments.thresholds import parse
+from siyu.tables import FanLevel, FanMetrics, LevelChange, LevelSize
+
+fan_level, fan_metrics, level_change, level_size = (
+    stage.table_of(model) for model in (FanLevel, FanMetrics, LevelChange, LevelSize)
+)
+
+
+class Cause(StrEnum):
+    """Why somebody changed levels."""
+
+    FACT = "fact"
+    TIME = "time"
+    RULE = "rule"
+    LOOK = "look"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many fans a level holds, and how many of them can be reached."""
+
+    size: int = 0
+    reachable: int = 0
+
+
+Sizes = Mapping[tuple[str, str], Size]  # by dimension and level
+
+
+async def stage_levels(session: WriteSession, given: Params, *, rules: str, coming_back: bool) -> None:
+    """Stage the levels that differ from those that stand.
+
+    Coming back from a look at another time, those that stood before it count, and every row is staged:
+    what the look wrote in their place must go.
+    """
+    if coming_back:
+        await session.run(insert(stage.standing).from_select(stage.standing.c.keys(), _before_the_look()))
+    await session.run(_differing(rules, coming_back=coming_back), given)
+
+
+async def write_levels(
+    session: WriteSession, given: Params, *, ruled: frozenset[str], look: bool, coming_back: bool
+) -> int:
+    """Write the staged levels and what changed; returns how many levels did."""
+    if coming_back:
+        await session.run(delete(level_change).where(level_change.c.cause == Cause.LOOK))
+    changed = await session.run(_changes(ruled, look=look), given)
+    await session.run(_in_place(session.dialect))
+    return changed
+
+
+async def new_sizes(session: ReadSession, given: Params, *, rules: str) -> Sizes:
+    """How many of the staged fans each level will hold."""
+    rows = await session.rows(_counted(rules), given)
+    return {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows}
+
+
+async def old_sizes(session: ReadSession) -> Sizes:
+    """How many of the staged fans each level holds so far."""
+    rows = await session.rows(_counted_before())
+    return {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows if dimension}
+
+
+async def newest_sizes(session: ReadSession, *, day: date) -> Sizes:
+    """What the lists showed last, up to a day."""
+    newest = select(func.max(level_size.c.day)).where(level_size.c.day <= day).scalar_subquery()
+    columns = (level_size.c.dimension, level_size.c.level, level_size.c.size, level_size.c.reachable)
+    rows = await session.rows(select(*columns).where(level_size.c.day == newest))
+    return {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows}
+
+
+def moved(base: Sizes, old: Sizes, new: Sizes) -> Sizes:
+    """The base without what the staged fans held, and with what they hold now."""
+    keys = [(dimension.key, level.key) for dimension in DIMENSIONS for level in dimension.levels]
+    none = Size()
+    return {
+        key: Size(
+            base.get(key, none).size - old.get(key, none).size + new.get(key, none).size,
+            base.get(key, none).reachable - old.get(key, none).reachable + new.get(key, none).reachable,
+        )
+        for key in keys
+    }
+
+
+async def write_sizes(session: WriteSession, sizes: Sizes, *, day: date, coming_back: bool) -> None:
+    """The day's row of every level; a look into the future leaves none behind."""
+    if coming_back:
+        await session.run(delete(level_size).where(level_size.c.day > day))
+    new = session.insert(level_size)
+    values = {"size": new.excluded.size, "reachable": new.excluded.reachable}
+    statement = new.on_conflict_do_update(index_elements=["dimension", "level", "day"], set_=values)
+    rows = [
+        {"dimension": dimension, "level": level, "day": day, "size": size.size, "reachable": size.reachable}
+        for (dimension, level), size in sizes.items()
+    ]
+    await session.run_many(statement, rows)
+
+
+@lru_cache
+def _differing(rules: str, *, coming_back: bool) -> Insert:
+    standing = stage.standing if coming_back else fan_level
+    scope = Scope(stage.metrics, parse(rules))
+    rows = union_all(*(_levels_of(dimension, scope, standing) for dimension in DIMENSIONS)).subquery()
+    differing = true() if coming_back else rows.c.new_level.is_distinct_from(rows.c.old_level)
+    return insert(stage.levels).from_select(stage.levels.c.keys(), select(rows).where(differing))
+
+
+def _levels_of(dimension: Dimension, scope: Scope, standing: Table) -> Select[*tuple[Any, ...]]:
+    new = level_in(dimension, scope)
+    same_place = and_(standing.c.dimension == dimension.key, standing.c.fan_id == scope.metrics.c.fan_id)
+    return select(
+        literal(dimension.key),
+        scope.metrics.c.fan_id,
+        standing.c.level.label("old_level"),
+        new.label("new_level"),
+        case((new.is_distinct_from(standing.c.level), AS_OF), else_=standing.c.since).label("since"),
+    ).select_from(scope.metrics.outerjoin(standing, same_place))
+
+
+@lru_cache
+def _changes(ruled: frozenset[str], *, look: bool) -> Insert:
+    staged = stage.levels.c
+    cause = literal(Cause.LOOK) if look else _cause(ruled)
+    rows = (
+        select(staged.fan_id, staged.dimension, staged.old_level, staged.new_level, AS_OF, TODAY, cause)
+        .join(stage.fans, stage.fans.c.fan_id == staged.fan_id)
+        .where(staged.new_level.is_distinct_from(staged.old_level))
+    )
+    names = ["fan_id", "dimension", "old_level", "new_level", "at", "day", "cause"]
+    return insert(level_change).from_select(names, rows)
+
+
+@cache
+def _in_place(dialect: str) -> Insert:
+    staged = stage.levels.c
+    rows = select(staged.dimension, staged.fan_id, staged.new_level, staged.since).where(true())
+    return stage.put(dialect, fan_level, rows)
+
+
+@lru_cache
+def _counted(rules: str) -> CompoundSelect[*tuple[Any, ...]]:
+    scope = Scope(stage.metrics, parse(rules))
+    levels = ((dimension.key, level_in(dimension, scope).label("level")) for dimension in DIMENSIONS)
+    return union_all(
+        *(select(literal(key), level, func.count(), _reachable(stage.metrics)).group_by(level) for key, level in levels)
+    )
+
+
+@cache
+def _counted_before() -> Select[*tuple[Any, ...]]:
+    """Outer joins from the staged fans, so that nobody else is looked at."""
+    keys = [dimension.key for dimension in DIMENSIONS]
+    theirs = and_(fan_level.c.dimension.in_(keys), fan_level.c.fan_id == stage.fans.c.fan_id)
+    joined = stage.fans.outerjoin(fan_level, theirs)
+    joined = joined.outerjoin(fan_metrics, fan_metrics.c.fan_id == stage.fans.c.fan_id)
+    level = (fan_level.c.dimension, fan_level.c.level)
+    return select(*level, func.count(), _reachable(fan_metrics)).select_from(joined).group_by(*level)
+
+
+def _before_the_look() -> Select[*tuple[Any, ...]]:
+    """History knows: a look leaves no other trace in it than rows that say so."""
+    last = select(func.max(level_change.c.id)).where(level_change.c.cause != Cause.LOOK)
+    latest = last.group_by(level_change.c.fan_id, level_change.c.dimension)
+    columns = (level_change.c.dimension, level_change.c.fan_id, level_change.c.new_level, level_change.c.at)
+    return select(*columns).where(level_change.c.id.in_(latest))
+
+
+def _cause(ruled: frozenset[str]) -> ColumnElement[str]:
+    return case(
+        (stage.levels.c.dimension.in_(sorted(ruled)), literal(Cause.RULE)),
+        (stage.fans.c.by_fact, literal(Cause.FACT)),
+        else_=literal(Cause.TIME),
+    )
+
+
+def _reachable(metrics: Table) -> ColumnElement[int]:
+    return func.count().filter(metrics.c.reachable)

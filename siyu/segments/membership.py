@@ -1,0 +1,271 @@
+"""Segments as people see them: how big, which way they move, and who is in them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
+from sqlmodel import col
+
+from siyu.fans import matches
+from siyu.kit import wording
+from siyu.kit.database import ReadSession
+from siyu.kit.paging import Page, cursor_of, key_of, moment_of
+from siyu.kit.wording import ENGLISH, Words
+from siyu.segments.dimensions import DIMENSIONS, Dimension, Direction, Level, parse_key
+from siyu.segments.reasons import Facts, why
+from siyu.segments.thresholds import thresholds_applied
+from siyu.tables import AsOf, Fan, FanLevel, FanMetrics, LevelChange, LevelSize, Reach
+
+TREND_DAYS = 30
+
+
+@dataclass(frozen=True)
+class SegmentView:
+    """One level of one dimension; label, dimension label, sentence and invitation are message ids."""
+
+    key: str
+    label: str
+    dimension: str
+    dimension_label: str
+    level: str
+    sentence: str
+    values: Mapping[str, int]  # the thresholds the sentence names
+    invites: str
+    size: int
+    reachable: int
+    share: float  # of everybody in the dimension
+    trend: tuple[int, ...]  # daily sizes, the last is today's; shorter while younger than 30 days
+    previous: int  # 30 days ago, or the oldest known
+    good_direction: Direction
+    computed_at: datetime | None  # None: before the first recompute
+
+    @property
+    def change(self) -> float | None:
+        """Growth against `previous`; None where there was nothing to grow from."""
+        return self.size / self.previous - 1 if self.previous else None
+
+
+@dataclass(frozen=True)
+class Member:
+    """A fan in a segment, with what an operator wants to see first."""
+
+    fan_id: int
+    telegram_id: int
+    name: str
+    username: str | None
+    reach: Reach
+    muted: bool
+    reachable: bool
+    spend_total: int  # minor units of the main currency
+    last_interaction_at: datetime | None
+    since: datetime
+
+
+@dataclass(frozen=True)
+class DayChange:
+    """How many entered and left on a day."""
+
+    day: date
+    entered: int
+    left: int
+
+
+@dataclass(frozen=True)
+class LevelOf:
+    """Where one fan stands, since when, and why."""
+
+    level: str
+    since: datetime
+    why: str
+
+
+async def list_segments(session: ReadSession) -> list[SegmentView]:
+    """Every level of every dimension, from the sizes the last recompute left: nothing is counted here."""
+    as_of = await session.get(AsOf, 1)
+    sizes = await _sizes(session, as_of)
+    thresholds = thresholds_applied(as_of)
+    return [
+        _view(dimension, level, sizes, thresholds[dimension.key], as_of)
+        for dimension in DIMENSIONS
+        for level in dimension.levels
+    ]
+
+
+async def get_segment(session: ReadSession, key: str) -> SegmentView:
+    parse_key(key)
+    return next(segment for segment in await list_segments(session) if segment.key == key)
+
+
+async def members(
+    session: ReadSession, key: str, *, q: str = "", cursor: str | None = None, limit: int = 50
+) -> Page[Member]:
+    """Who is in it, the latest to enter first; `q` looks in names, usernames and Telegram ids."""
+    statement = _members_of(key).limit(limit + 1)
+    if q.strip():
+        statement = statement.where(col(FanLevel.fan_id).in_(select(col(Fan.id)).where(matches(q))))
+    if cursor:
+        statement = statement.where(_after(cursor))
+    found = [_member(row) for row in await session.rows(statement)]
+    return Page(found[:limit], _cursor(found[limit - 1]) if len(found) > limit else None)
+
+
+def audience(key: str) -> Select[int]:
+    """The ids of the fans in a segment, as a SELECT to count, join or insert from. Raises NotFound."""
+    dimension, level = parse_key(key)
+    return select(col(FanLevel.fan_id)).where(*_in_level(dimension, level))
+
+
+async def history(session: ReadSession, key: str, *, days: int = TREND_DAYS) -> list[DayChange]:
+    """Entered and left on each of the last days, today included; the oldest first."""
+    dimension, level = parse_key(key)
+    as_of = await session.get(AsOf, 1)
+    if as_of is None:
+        return []
+    first = as_of.day - timedelta(days=days - 1)
+    changes = await _changes(session, dimension, level, first, as_of.day)
+    return [DayChange(day, *changes.get(day, (0, 0))) for day in _days(first, as_of.day)]
+
+
+async def levels_of(session: ReadSession, fan_id: int, *, words: Words | None = None) -> dict[str, LevelOf]:
+    """By dimension where a fan stands and why, in the language of `words`; empty before the first recompute."""
+    as_of, metrics = await session.get(AsOf, 1), await session.get(FanMetrics, fan_id)
+    if as_of is None or metrics is None:
+        return {}
+    facts = Facts(metrics=metrics, day=as_of.day, thresholds=thresholds_applied(as_of))
+    standing = {row.dimension: row for row in await session.all(select(FanLevel).where(col(FanLevel.fan_id) == fan_id))}
+    return {
+        dimension.key: _level_of(dimension, standing[dimension.key], facts, words or wording.words(ENGLISH))
+        for dimension in DIMENSIONS
+        if dimension.key in standing
+    }
+
+
+Sizes = Mapping[tuple[str, str], Mapping[date, tuple[int, int]]]  # of each level, by day
+
+
+async def _sizes(session: ReadSession, as_of: AsOf | None) -> Sizes:
+    found: dict[tuple[str, str], dict[date, tuple[int, int]]] = {}
+    if as_of is None:
+        return found
+    # Twice the trend: a day without a run shows the size of the run before it.
+    since = as_of.day - timedelta(days=2 * TREND_DAYS)
+    rows = await session.all(
+        select(LevelSize)
+        .where(col(LevelSize.day) > since, col(LevelSize.day) <= as_of.day)
+        .order_by(col(LevelSize.day))
+    )
+    for row in rows:
+        found.setdefault((row.dimension, row.level), {})[row.day] = (row.size, row.reachable)
+    return found
+
+
+def _view(
+    dimension: Dimension, level: Level, sizes: Sizes, thresholds: Mapping[str, int], as_of: AsOf | None
+) -> SegmentView:
+    trend = _trend(sizes.get((dimension.key, level.key), {}), as_of)
+    size, reachable = trend[-1] if trend else (0, 0)
+    everybody = sum(_newest(sizes.get((dimension.key, other.key), {})) for other in dimension.levels)
+    return SegmentView(
+        key=f"{dimension.key}.{level.key}",
+        label=level.label,
+        dimension=dimension.key,
+        dimension_label=dimension.label,
+        level=level.key,
+        sentence=level.sentence,
+        values=thresholds,
+        invites=level.invites,
+        size=size,
+        reachable=reachable,
+        share=size / everybody if everybody else 0.0,
+        trend=tuple(size for size, _ in trend),
+        previous=trend[0][0] if trend else 0,
+        good_direction=level.good,
+        computed_at=as_of.as_of if as_of else None,
+    )
+
+
+def _trend(sizes: Mapping[date, tuple[int, int]], as_of: AsOf | None) -> list[tuple[int, int]]:
+    """A size for each of the last days, from the first known on; a day without a run is like the day before."""
+    trend: list[tuple[int, int]] = []
+    if as_of is None:
+        return trend
+    first = as_of.day - timedelta(days=TREND_DAYS - 1)
+    last = max((day for day in sizes if day < first), default=None)
+    known = sizes[last] if last else None
+    for day in _days(first, as_of.day):
+        known = sizes.get(day, known)
+        if known is not None:
+            trend.append(known)
+    return trend
+
+
+def _newest(sizes: Mapping[date, tuple[int, int]]) -> int:
+    return sizes[max(sizes)][0] if sizes else 0
+
+
+def _members_of(key: str) -> Select[*tuple[Any, ...]]:  # Any: columns of three tables
+    dimension, level = parse_key(key)
+    columns = (
+        col(Fan.id), col(Fan.telegram_id), col(Fan.name), col(Fan.username), col(Fan.reach), col(Fan.muted_at),
+        col(FanMetrics.spend_total), col(FanMetrics.last_interaction_at), col(FanLevel.since),
+    )  # fmt: skip
+    return (
+        select(*columns)
+        .select_from(FanLevel)
+        .join(Fan, col(Fan.id) == col(FanLevel.fan_id))
+        .join(FanMetrics, col(FanMetrics.fan_id) == col(FanLevel.fan_id))
+        .where(*_in_level(dimension, level))
+        .order_by(col(FanLevel.since).desc(), col(FanLevel.fan_id).desc())
+    )
+
+
+def _in_level(dimension: Dimension, level: Level) -> tuple[ColumnElement[bool], ...]:
+    return col(FanLevel.dimension) == dimension.key, col(FanLevel.level) == level.key
+
+
+def _member(row: Row[*tuple[Any, ...]]) -> Member:  # Any: as selected above
+    fan_id, telegram_id, name, username, reach, muted_at, spend_total, last_interaction_at, since = row
+    return Member(
+        fan_id=fan_id,
+        telegram_id=telegram_id,
+        name=name,
+        username=username,
+        reach=reach,
+        muted=muted_at is not None,
+        reachable=reach is Reach.REACHABLE and muted_at is None,
+        spend_total=spend_total,
+        last_interaction_at=last_interaction_at,
+        since=since,
+    )
+
+
+def _cursor(last: Member) -> str:
+    return cursor_of((int(last.since.timestamp()), last.fan_id))
+
+
+def _after(cursor: str) -> ColumnElement[bool]:
+    seconds, fan_id = key_of(cursor, length=2)
+    since = moment_of(seconds)
+    earlier = col(FanLevel.since) < since
+    return or_(earlier, and_(col(FanLevel.since) == since, col(FanLevel.fan_id) < fan_id))
+
+
+async def _changes(
+    session: ReadSession, dimension: Dimension, level: Level, first: date, last: date
+) -> dict[date, tuple[int, int]]:
+    entered = func.count().filter(col(LevelChange.new_level) == level.key)
+    left = func.count().filter(col(LevelChange.old_level) == level.key)
+    counted = select(col(LevelChange.day), entered, left).group_by(col(LevelChange.day))
+    shown = (col(LevelChange.dimension) == dimension.key, col(LevelChange.day).between(first, last))
+    return {day: (entered, left) for day, entered, left in await session.rows(counted.where(*shown))}
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def _level_of(dimension: Dimension, standing: FanLevel, facts: Facts, words: Words) -> LevelOf:
+    because = why(dimension, dimension.level(standing.level), facts)
+    return LevelOf(standing.level, standing.since, because.said(words))
