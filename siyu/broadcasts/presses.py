@@ -1,0 +1,64 @@
+"""Presses under a broadcast: honoured only from a fan it went to, written down once."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import func, literal, update
+from sqlmodel import col, select, tuple_
+
+from siyu.broadcasts.buttons import Action, Press, parse_press
+from siyu.kit.columns import Instant
+from siyu.kit.database import ReadSession, WriteSession
+from siyu.kit.errors import Forbidden
+from siyu.tables import Broadcast, Delivery, DeliveryState, Fan
+
+_UNSURE = (DeliveryState.UNKNOWN, DeliveryState.PENDING)
+
+
+async def press(session: WriteSession, fan: Fan, data: str, *, now: datetime) -> Press:
+    """What the fan asks for. The first press counts as the click; opting out is none.
+
+    Raises Forbidden when the button was never sent to this fan. A test copy's press changes nothing.
+    """
+    pressed = parse_press(data)
+    if pressed is None:
+        raise Forbidden("this button does not work", reason="forged")
+    if pressed.test:
+        return pressed
+    delivery = await session.get(Delivery, (pressed.broadcast_id, fan.id))
+    if delivery is None or delivery.attempts == 0:
+        raise Forbidden("this button does not work", reason="forged")
+    await _it_arrived(session, delivery, now)
+    if pressed.action is not Action.MUTE:
+        await _click(session, delivery, now)
+    return pressed
+
+
+async def offer_of(session: ReadSession, pressed: Press) -> int | None:
+    """The offer that Claim means."""
+    return await session.first(select(Broadcast.offer_id).where(Broadcast.id == pressed.broadcast_id))
+
+
+async def were_sent(session: ReadSession, claimed: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Of these `(broadcast, fan)` pairs the ones a message went out for: the rest is forged."""
+    if not claimed:
+        return set()
+    pair = tuple_(col(Delivery.broadcast_id), col(Delivery.fan_id))
+    statement = select(col(Delivery.broadcast_id), col(Delivery.fan_id)).where(
+        pair.in_(list(claimed)), col(Delivery.attempts) > 0
+    )
+    return {(row.broadcast_id, row.fan_id) for row in await session.rows(statement)}
+
+
+async def _it_arrived(session: WriteSession, delivery: Delivery, now: datetime) -> None:
+    """A press settles what nobody could know, and keeps it from being sent a second time."""
+    this = (col(Delivery.broadcast_id) == delivery.broadcast_id, col(Delivery.fan_id) == delivery.fan_id)
+    sent_at = func.coalesce(col(Delivery.sent_at), literal(now, Instant()))
+    arrived = {"state": DeliveryState.SENT, "reason": None, "sent_at": sent_at}
+    await session.run(update(Delivery).where(*this, col(Delivery.state).in_(_UNSURE)).values(arrived))
+
+
+async def _click(session: WriteSession, delivery: Delivery, now: datetime) -> None:
+    this = (col(Delivery.broadcast_id) == delivery.broadcast_id, col(Delivery.fan_id) == delivery.fan_id)
+    first = update(Delivery).where(*this, col(Delivery.clicked_at).is_(None)).values(clicked_at=now)
+    await session.run(first)
