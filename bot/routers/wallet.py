@@ -1,0 +1,70 @@
+"""The wallet in chat: the coupons a fan holds, each with its code and how long it is good."""
+
+from collections.abc import Sequence
+
+from aiogram.types import InlineKeyboardButton
+
+from bot.keyboards import copy, in_rows, keyboard, press
+from bot.routers.scene import Answer, Method, Scene
+from siyu import coupons
+from siyu.coupons import Carried, Standing
+from siyu.kit.errors import NotFound
+from siyu.kit.money import STARS
+from siyu.tables import OfferKind
+
+SHAPE = r"l:[0-9]{1,4}|c:[1-9][0-9]{0,17}"
+
+ON_A_PAGE = 4
+
+
+async def wallet(scene: Scene, _rest: str = "") -> Answer:
+    """What is usable, by how soon it ends; then what was."""
+    return await _page(scene, 0)
+
+
+async def pressed(scene: Scene, data: str) -> Answer:
+    """Turn a page or open one coupon."""
+    what, _, number = data.partition(":")
+    return await (_page(scene, int(number)) if what == "l" else _open(scene, int(number)))
+
+
+def card(scene: Scene, carried: Carried, *, fresh: bool = False) -> Method:
+    """One coupon: what it gives, until when, its code with a button that copies it."""
+    standing = carried.standing(scene.now)
+    _ = scene._
+    in_shop = coupons.is_good_in(carried.offer, STARS) and carried.offer.kind is not OfferKind.GIFT
+    worth = scene.voice.worth(carried.offer)
+    text = scene.voice.tell("coupon", carried=carried, standing=standing, fresh=fresh, worth=worth, in_shop=in_shop)
+    back = press(_("‹ My coupons"), "w", "l", 0)
+    if standing is not Standing.USABLE:
+        return scene.show(text, keyboard([back]))
+    use = [press(_("🛍 Use it in the shop"), "m", "shop", style="primary")] if in_shop else []
+    return scene.show(text, keyboard([copy(_("📋 Copy the code"), carried.coupon.code)], use, [back]))
+
+
+async def _page(scene: Scene, page: int) -> Answer:
+    held = await coupons.wallet(scene.session, scene.fan, now=scene.now)
+    last = max(0, (len(held.usable) - 1) // ON_A_PAGE)
+    page = min(page, last)
+    shown = held.usable[page * ON_A_PAGE : (page + 1) * ON_A_PAGE]
+    told = [(carried, scene.voice.worth(carried.offer)) for carried in shown]
+    text = scene.voice.tell("wallet", held=held, told=told, page=page + 1, pages=last + 1)
+    return scene.show(text, keyboard(*in_rows(_buttons(shown), width=2), _turn(scene, page, last)))
+
+
+async def _open(scene: Scene, coupon_id: int) -> Answer:
+    held = await coupons.wallet(scene.session, scene.fan, now=scene.now)
+    for carried in (*held.usable, *held.used, *held.expired):
+        if carried.coupon.id == coupon_id:
+            return card(scene, carried)
+    raise NotFound("this coupon is not in your wallet")
+
+
+def _buttons(shown: Sequence[Carried]) -> list[InlineKeyboardButton]:
+    return [press(f"🎟 {carried.offer.title}", "w", "c", carried.coupon.id) for carried in shown]
+
+
+def _turn(scene: Scene, page: int, last: int) -> list[InlineKeyboardButton]:
+    before = [press("‹", "w", "l", page - 1)] if page > 0 else []
+    after = [press("›", "w", "l", page + 1)] if page < last else []
+    return [*before, press(scene._("🛍 Shop"), "m", "shop"), *after]

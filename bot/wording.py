@@ -1,0 +1,139 @@
+"""What the bot says: message templates and formats in the fan's language and the community's time zone."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import assert_never
+from zoneinfo import ZoneInfo
+
+from aiogram.methods import SetMyCommands
+from aiogram.types import BotCommand, BotCommandScopeAllPrivateChats, BotCommandScopeChat
+from babel import dates, numbers
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from siyu.kit.errors import SiyuError
+from siyu.kit.money import STARS, Money
+from siyu.kit.wording import CHINESE, ENGLISH, Words, phrase, shipped, translations, words
+from siyu.tables import Offer, OfferKind
+
+# Telegram's name of each language we speak; the empty one is for everybody else.
+LANGUAGE_CODES = {ENGLISH: "", CHINESE: "zh"}
+
+COMMANDS = (
+    ("shop", phrase("Look around and buy")),
+    ("wallet", phrase("My coupons")),
+    ("invite", phrase("Invite a friend")),
+    ("settings", phrase("Messages and language")),
+    ("paysupport", phrase("Help with a payment")),
+    ("privacy", phrase("What we know about you")),
+    ("help", phrase("What I can do")),
+)
+STAFF_COMMANDS = (
+    ("admin", phrase("Sign in to the admin")),
+    ("redeem", phrase("Redeem a coupon: /redeem CODE")),
+)
+
+# CLDR writes CN¥ in English; our fans' everyday money is the plain ¥, and the yen carries the letters.
+_SYMBOLS = {"CNY": "¥", "JPY": "JP¥"}
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One language and one time zone to speak in."""
+
+    words: Words
+    zone: ZoneInfo
+    now: datetime
+
+    def tell(self, template: str, **context: object) -> str:
+        """The message `templates/bot/<template>.html`, ready for Telegram's HTML mode."""
+        page = _environment(self.words.locale).get_template(f"{template}.html")
+        return page.render(voice=self, **context).strip()
+
+    def money(self, amount: Money) -> str:
+        """80 ⭐ or ¥19.90."""
+        if amount.currency == STARS:
+            return self.stars(amount.minor)
+        said = numbers.format_currency(amount.major, amount.currency, locale=self.words.locale)
+        return said.replace(
+            _cldr_symbol(amount.currency, self.words.locale), _symbol(amount.currency, self.words.locale)
+        )
+
+    def stars(self, number: int) -> str:
+        return f"{numbers.format_decimal(number, locale=self.words.locale)} ⭐"
+
+    def moment(self, moment: datetime) -> str:
+        """Fri, Mar 6, 23:59: the year only when it is another one."""
+        local = moment.astimezone(self.zone)
+        skeleton = "MMMEd" if local.year == self.now.astimezone(self.zone).year else "yMMMEd"
+        day = dates.format_skeleton(skeleton, local, locale=self.words.locale)
+        return f"{day} {local:%H:%M}"
+
+    def worth(self, offer: Offer) -> str:
+        """What a coupon gives, in a few words."""
+        _ = self.words.gettext
+        match offer.kind:
+            case OfferKind.AMOUNT:
+                return _("%(amount)s off") % {"amount": self.money(Money(offer.value, offer.currency))}
+            case OfferKind.PERCENT:
+                return _("%(percent)s%% off") % {"percent": offer.value}
+            case OfferKind.GIFT:
+                return _("a gift")
+            case _ as never:
+                assert_never(never)
+
+    def refusal(self, no: SiyuError) -> str:
+        """The house's no as a sentence."""
+        values = {name: self._say(value) for name, value in no.values.items()}
+        said = self.words.gettext(no.sentence) % values if values else self.words.gettext(no.sentence)
+        stop = "。" if self.words.locale == CHINESE else "."
+        return said[:1].upper() + said[1:] + ("" if said.endswith((".", "!", "?", "。", "！", "？")) else stop)
+
+    def _say(self, value: object) -> object:
+        return self.money(value) if isinstance(value, Money) else value
+
+
+def command_lists() -> list[SetMyCommands]:
+    """What the menu of every private chat lists, in each language; made once at the start."""
+    everybody = BotCommandScopeAllPrivateChats()
+    return [
+        SetMyCommands(commands=_commands(locale, COMMANDS), scope=everybody, language_code=code)
+        for locale, code in LANGUAGE_CODES.items()
+    ]
+
+
+def staff_commands(chat_id: int) -> list[SetMyCommands]:
+    """The same for somebody who works here, in their own chat."""
+    own = BotCommandScopeChat(chat_id=chat_id)
+    return [
+        SetMyCommands(commands=_commands(locale, STAFF_COMMANDS + COMMANDS), scope=own, language_code=code)
+        for locale, code in LANGUAGE_CODES.items()
+    ]
+
+
+def _commands(locale: str, listed: tuple[tuple[str, str], ...]) -> list[BotCommand]:
+    told = words(locale)
+    return [BotCommand(command=name, description=told.gettext(text)) for name, text in listed]
+
+
+@lru_cache
+def _environment(locale: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(shipped("templates") / "bot"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_translations(translations(locale), newstyle=True)  # type: ignore[attr-defined]  # added by the extension
+    return environment
+
+
+def _cldr_symbol(currency: str, locale: str) -> str:
+    return str(numbers.get_currency_symbol(currency, locale=locale))
+
+
+def _symbol(currency: str, locale: str) -> str:
+    return _SYMBOLS.get(currency, _cldr_symbol(currency, locale))
