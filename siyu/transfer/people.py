@@ -1,0 +1,202 @@
+"""Fans from a file or a program: admitted in bulk, each with a ruling."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlmodel import col, select
+
+from siyu import fans
+from siyu.fans import Admitted, Newcomer
+from siyu.kit.database import ReadSession, WriteSession
+from siyu.tables import Fan, FanAttribute, FanTag, Reach, Referral
+from siyu.transfer.rows import FanRow, Ruling, Verdict, rejected, utc
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What we knew of the fans of a batch before it."""
+
+    fans: Mapping[int, Fan]
+    looks: Mapping[int, tuple[object, ...]]
+    tags: frozenset[tuple[int, str]]
+    attributes: Mapping[tuple[int, str], str]
+    referrers: Mapping[int, int]  # by the referee's id
+
+    def referrer_of(self, telegram_id: int) -> int | None:
+        fan = self.fans.get(telegram_id)
+        return self.referrers.get(fan.id or 0) if fan else None
+
+
+async def take_fans(session: WriteSession, rows: Sequence[FanRow], *, zone: ZoneInfo, now: datetime) -> list[Ruling]:
+    """Write the fans of these rows; one ruling per row, in order. A fan named twice is taken in twice, in order."""
+    rulings: list[Ruling] = []
+    for batch in _each_fan_once(rows):
+        rulings += await _take_distinct(session, batch, zone=zone, now=now)
+    return rulings
+
+
+async def known_by_import(
+    session: WriteSession, seen: Iterable[tuple[int, datetime]], *, zone: ZoneInfo, now: datetime
+) -> Admitted:
+    """The fans of `(telegram id, moment of a fact)`; who is new is known by import only, from the earliest fact on."""
+    earliest: dict[int, datetime] = {}
+    for telegram_id, at in seen:
+        earliest[telegram_id] = min(at, earliest.get(telegram_id, at))
+    newcomers = [Newcomer(telegram_id, joined_at=at, talks=False) for telegram_id, at in earliest.items()]
+    return await fans.admit(session, newcomers, zone=zone, now=now)
+
+
+def _each_fan_once(rows: Sequence[FanRow]) -> Iterable[list[FanRow]]:
+    batch: dict[int, FanRow] = {}
+    for row in rows:
+        if row.telegram_id in batch:
+            yield list(batch.values())
+            batch = {}
+        batch[row.telegram_id] = row
+    if batch:
+        yield list(batch.values())
+
+
+async def _take_distinct(
+    session: WriteSession, rows: Sequence[FanRow], *, zone: ZoneInfo, now: datetime
+) -> list[Ruling]:
+    known = await _what_is_known(session, rows)
+    refused = {row.telegram_id: ruling for row in rows if (ruling := _refusal(row, known))}
+    good = [row for row in rows if row.telegram_id not in refused]
+    admitted = await fans.admit(session, _newcomers(good, known, zone=zone), zone=zone, now=now)
+    changed = await _write_details(session, good, known, admitted, now=now)
+    verdicts = {row.telegram_id: Ruling(_verdict(row, known, admitted, changed)) for row in good}
+    return [refused.get(row.telegram_id) or verdicts[row.telegram_id] for row in rows]
+
+
+async def _what_is_known(session: ReadSession, rows: Sequence[FanRow]) -> _Known:
+    named = {row.telegram_id for row in rows} | {row.referred_by for row in rows if row.referred_by}
+    found = {fan.telegram_id: fan for fan in await session.all(select(Fan).where(col(Fan.telegram_id).in_(named)))}
+    ids = [fan.id for fan in found.values()]
+    tags = await session.all(select(FanTag).where(col(FanTag.fan_id).in_(ids)))
+    attributes = await session.all(select(FanAttribute).where(col(FanAttribute.fan_id).in_(ids)))
+    referrals = await session.all(select(Referral).where(col(Referral.referee_id).in_(ids)))
+    return _Known(
+        fans=found,
+        looks={telegram_id: _look(fan) for telegram_id, fan in found.items()},
+        tags=frozenset((tag.fan_id, tag.tag) for tag in tags),
+        attributes={(attribute.fan_id, attribute.name): attribute.value for attribute in attributes},
+        referrers={referral.referee_id: referral.referrer_id for referral in referrals},
+    )
+
+
+def _look(fan: Fan) -> tuple[object, ...]:
+    return fan.name, fan.username, fan.language, fan.phone, fan.joined_at, fan.source_channel
+
+
+def _refusal(row: FanRow, known: _Known) -> Ruling | None:
+    """Why this row's referral cannot be: it is fixed at first contact, and whoever came later brought nobody."""
+    if row.referred_by is None:
+        return None
+    if row.referred_by == row.telegram_id:
+        return rejected("nobody brings in themselves", "referred_by")
+    fan, referrer = known.fans.get(row.telegram_id), known.fans.get(row.referred_by)
+    if fan is None:
+        return None
+    before = known.referrer_of(row.telegram_id)
+    if before is not None:
+        same = referrer is not None and referrer.id == before
+        return None if same else rejected("somebody else brought this fan in", "referred_by")
+    if fan.reach is not Reach.IMPORTED:
+        return rejected("this fan came to the bot by themselves", "referred_by")
+    if referrer is None or (referrer.id or 0) > (fan.id or 0):
+        return rejected("we knew this fan before the one named here; import fans before what they did", "referred_by")
+    return None
+
+
+def _newcomers(rows: Sequence[FanRow], known: _Known, *, zone: ZoneInfo) -> list[Newcomer]:
+    """Everybody to admit, referrers before those they brought: ids grow in this order, and edges follow it."""
+    by_id = {row.telegram_id: row for row in rows}
+    ordered: dict[int, Newcomer] = {}
+    for row in rows:
+        for telegram_id in reversed(_chain(row.telegram_id, by_id)):
+            if telegram_id in by_id:
+                ordered.setdefault(telegram_id, _newcomer(by_id[telegram_id], zone))
+            elif telegram_id not in known.fans:
+                ordered.setdefault(telegram_id, Newcomer(telegram_id, talks=False))
+    return list(ordered.values())
+
+
+def _chain(telegram_id: int, by_id: Mapping[int, FanRow]) -> list[int]:
+    """A fan, who brought them, who brought those…; a ring of rows is cut where it closes."""
+    chain = [telegram_id]
+    while (row := by_id.get(chain[-1])) and row.referred_by and row.referred_by not in chain:
+        chain.append(row.referred_by)
+    return chain
+
+
+def _newcomer(row: FanRow, zone: ZoneInfo) -> Newcomer:
+    return Newcomer(
+        telegram_id=row.telegram_id,
+        name=row.name,
+        username=row.username,
+        language=row.language,
+        phone=row.phone,
+        joined_at=utc(row.joined_at, zone) if row.joined_at else None,
+        source_channel=row.source_channel or ("referral" if row.referred_by else "direct"),
+        talks=False,
+    )
+
+
+async def _write_details(
+    session: WriteSession, rows: Sequence[FanRow], known: _Known, admitted: Admitted, *, now: datetime
+) -> set[int]:
+    """Tags, attributes, channel and referrals that are new; whose they were."""
+    ids = {row.telegram_id: admitted[row.telegram_id].id or 0 for row in rows}
+    tags = [(row.telegram_id, tag) for row in rows for tag in dict.fromkeys(row.tags)]
+    fresh_tags = [(fan, tag) for fan, tag in tags if (ids[fan], tag) not in known.tags]
+    values = [(row.telegram_id, name, value) for row in rows for name, value in row.attributes.items() if value]
+    fresh = [(fan, name, value) for fan, name, value in values if known.attributes.get((ids[fan], name)) != value]
+    await session.run_many(
+        session.insert(FanTag).on_conflict_do_nothing(),
+        [{"fan_id": ids[fan], "tag": tag, "at": now} for fan, tag in fresh_tags],
+    )
+    insert = session.insert(FanAttribute)
+    await session.run_many(
+        insert.on_conflict_do_update(index_elements=["fan_id", "name"], set_={"value": insert.excluded.value}),
+        [{"fan_id": ids[fan], "name": name, "value": value} for fan, name, value in fresh],
+    )
+    brought = await _write_referrals(session, rows, known, admitted, now=now)
+    _set_channels(session, rows, admitted)
+    return {fan for fan, _ in fresh_tags} | {fan for fan, _, _ in fresh} | brought
+
+
+async def _write_referrals(
+    session: WriteSession, rows: Sequence[FanRow], known: _Known, admitted: Admitted, *, now: datetime
+) -> set[int]:
+    edges: dict[int, tuple[Fan, Fan]] = {}
+    for row in rows:
+        referrer = admitted.get(row.referred_by or 0) or known.fans.get(row.referred_by or 0)
+        fan = admitted[row.telegram_id]
+        # Of a ring of rows the edge that would close it is left out.
+        if referrer and (referrer.id or 0) < (fan.id or 0) and known.referrer_of(row.telegram_id) is None:
+            edges[row.telegram_id] = referrer, fan
+    await session.run_many(
+        session.insert(Referral),
+        [{"referee_id": fan.id, "referrer_id": by.id, "at": fan.joined_at} for by, fan in edges.values()],
+    )
+    await fans.mark_dirty(session, [(by.id or 0, fan.joined_day, now) for by, fan in edges.values()])
+    return set(edges)
+
+
+def _set_channels(session: WriteSession, rows: Sequence[FanRow], admitted: Admitted) -> None:
+    """First touch is never overwritten; but a fan we knew from purchases alone had none yet."""
+    for row in rows:
+        fan = admitted[row.telegram_id]
+        if row.source_channel and fan.reach is Reach.IMPORTED and fan.source_channel == "direct":
+            fan.source_channel = row.source_channel
+            session.add(fan)
+
+
+def _verdict(row: FanRow, known: _Known, admitted: Admitted, changed: set[int]) -> Verdict:
+    if row.telegram_id in admitted.newcomers:
+        return Verdict.CREATED
+    looks_alike = known.looks.get(row.telegram_id) == _look(admitted[row.telegram_id])
+    return Verdict.DUPLICATE if looks_alike and row.telegram_id not in changed else Verdict.UPDATED
