@@ -1,0 +1,1 @@
+"""The browser's and programs' face: pages and API over the domain."""

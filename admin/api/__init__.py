@@ -1,0 +1,15 @@
+"""The HTTP API for programs, `/api/v1`: JSON in, JSON or problem details out."""
+
+from fastapi import APIRouter
+
+from admin.api import broadcasts, coupons, dimensions, facts, fans, offers, segments
+
+# 1,000 purchases of a few lines each are about 1 MB of JSON.
+LARGEST_BODY = 8 * 1024 * 1024
+
+
+def router() -> APIRouter:
+    api = APIRouter(prefix="/api/v1")
+    for part in (fans, facts, dimensions, segments, broadcasts, offers, coupons):
+        api.include_router(part.router)
+    return api

@@ -1,0 +1,142 @@
+"""Numbers, money and time as a person reads them, in their language and the community's time zone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from babel import Locale, dates, numbers
+from markupsafe import Markup
+
+from siyu.kit.money import STARS, Money
+from siyu.kit.wording import Words, words
+
+
+class Amount(Protocol):
+    """Anything with money in it."""
+
+    @property
+    def minor(self) -> int: ...
+    @property
+    def currency(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class View:
+    """Who reads: in which language, in which zone, at what time."""
+
+    locale: str
+    zone: ZoneInfo
+    now: datetime
+
+    @property
+    def words(self) -> Words:
+        return words(self.locale)
+
+    @property
+    def language(self) -> Locale:
+        return _language(self.locale)
+
+
+@cache
+def _language(locale: str) -> Locale:
+    """Babel reads a name anew at every call, 600 times for one page of members; an object it takes as it is."""
+    return Locale.parse(locale)
+
+
+# Imported macros do not see a page's variables, so what every format depends on is carried here.
+_view: ContextVar[View] = ContextVar("view")
+
+# CLDR writes CN¥ in English; our operators' everyday money is the plain ¥, and the yen carries the letters.
+_SYMBOLS = {"CNY": "¥", "JPY": "JP¥"}
+
+
+@contextmanager
+def seen_by(view: View) -> Iterator[None]:
+    """While this is open, every format speaks to that reader."""
+    token = _view.set(view)
+    try:
+        yield
+    finally:
+        _view.reset(token)
+
+
+def reader() -> View:
+    """Who reads what is being rendered."""
+    return _view.get()
+
+
+def number(value: float, *, digits: int = 0) -> str:
+    """12,345; with digits, exactly that many after the point."""
+    pattern = "#,##0" + ("." + "0" * digits if digits else "")
+    return numbers.format_decimal(value, format=pattern, locale=reader().language)
+
+
+def compact(value: float) -> str:
+    """1.2K or 1.2万, where a card has no room for all digits."""
+    return numbers.format_compact_decimal(value, fraction_digits=1, locale=reader().language)
+
+
+def percent(ratio: float, *, digits: int = 1, signed: bool = False) -> str:
+    """0.063 is 6.3%; signed shows the plus, too."""
+    plain = "#,##0" + ("." + "0" * digits if digits else "") + "%"
+    pattern = f"+{plain};-{plain}" if signed and round(ratio, digits + 2) else plain
+    return numbers.format_percent(ratio, format=pattern, locale=reader().language)
+
+
+def money(amount: Amount | int, currency: str = "", *, whole: bool = False) -> str:
+    """Money, or minor units and a currency; `whole` drops the digits after the point where space is short."""
+    paid = Money(amount, currency) if isinstance(amount, int) else Money(amount.minor, amount.currency)
+    if paid.currency == STARS:
+        return f"{number(paid.minor)} ⭐"
+    locale = reader().language
+    text = numbers.format_currency(
+        paid.major,
+        paid.currency,
+        locale=locale,
+        format="¤#,##0" if whole else None,
+        currency_digits=not whole,
+    )
+    symbol = numbers.get_currency_symbol(paid.currency, locale=locale)
+    return text.replace(symbol, _SYMBOLS.get(paid.currency, symbol))
+
+
+def ago(moment: datetime) -> Markup:
+    """ "12 minutes ago", with the exact moment for those who hover or listen; works ahead in time as well."""
+    view = reader()
+    text = dates.format_timedelta(moment - view.now, add_direction=True, locale=view.language)
+    if abs((moment - view.now).total_seconds()) < 10:  # "in 0 seconds" says nothing
+        text = view.words.gettext("just now")
+    return _time(moment, text, title=date_time(moment))
+
+
+def span(seconds: float) -> str:
+    """A duration in its largest fitting unit."""
+    return dates.format_timedelta(seconds, threshold=1.2, locale=reader().language)  # type: ignore[arg-type]  # takes seconds too
+
+
+def date_time(moment: datetime) -> str:
+    """Day and minute in the community's zone."""
+    both = str(dates.get_datetime_format("medium", locale=reader().language))
+    return both.replace("{1}", day(moment)).replace("{0}", clock_time(moment))
+
+
+def day(moment: date) -> str:
+    """The calendar day; of a moment, the day it is in the community's zone."""
+    view = reader()
+    local = moment.astimezone(view.zone).date() if isinstance(moment, datetime) else moment
+    return dates.format_date(local, format="medium", locale=view.language)
+
+
+def clock_time(moment: datetime) -> str:
+    """Hour and minute in the community's zone."""
+    view = reader()
+    return dates.format_time(moment, format="HH:mm", tzinfo=view.zone, locale=view.language)
+
+
+def _time(moment: datetime, text: str, *, title: str) -> Markup:
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), title, text)

@@ -1,0 +1,278 @@
+"""The pages of offers: drafted, opened, handed out, redeemed at the counter, and checked against their books."""
+
+import secrets
+from dataclasses import asdict
+from functools import partial
+from http import HTTPStatus
+from itertools import groupby
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Request, Response
+
+from admin.forms import Errors, at_fields, sentence
+from admin.forms.offers import OfferForm, filled, imagined, read_amount, read_offer
+from admin.framing import show_block
+from admin.pages.deeds import RowId, do
+from admin.pages.frame import (
+    Flash,
+    Me,
+    Operating,
+    Page,
+    Viewing,
+    app_of,
+    frame_of,
+    go,
+    refusal,
+    show,
+    show_or_block,
+    words_of,
+)
+from siyu import coupons, home, segments
+from siyu.coupons import Carried, Use
+from siyu.kit.database import ReadSession
+from siyu.kit.errors import Conflict, Invalid
+from siyu.kit.wording import phrase
+from siyu.tables import Offer, OfferState
+
+router = APIRouter()
+
+HOLDERS = 25
+FORM, SHOWN = "admin/offers/form.html", "admin/offers/show.html"
+
+Context = dict[str, Any]  # Any: whatever the template shows
+
+
+@router.get("/offers")
+async def index(request: Request, me: Viewing, state: OfferState | None = None, cursor: str | None = None) -> Response:
+    async with app_of(request).database.reading() as session:
+        found = await coupons.list_offers(session, state=state, cursor=cursor)
+        page = Page(words_of(request).gettext("Offers"), "offers")
+        context: Context = {"offers": found, "state": state, "cursor": cursor}
+        return await show_or_block(request, session, "admin/offers/index.html", "rows", page, **context)
+
+
+@router.get("/offers/new")
+async def new(request: Request, me: Operating, segment: str = "") -> Response:
+    """`segment` is remembered: whom it will be handed out to."""
+    async with app_of(request).database.reading() as session:
+        return await _form(request, session, OfferForm(segment=segment))
+
+
+@router.post("/offers/preview")
+async def preview(request: Request, me: Operating, form: Annotated[OfferForm, Form()]) -> Response:
+    """The offer in a sentence, while it is written."""
+    context = _imagined(request, form)
+    return show_block(request, FORM, "preview", _page(request, form.title), **context)
+
+
+@router.post("/offers")
+async def create(request: Request, me: Operating, form: Annotated[OfferForm, Form()]) -> Response:
+    return await _keep(request, me, form)
+
+
+@router.get("/offers/books")
+async def books(request: Request, me: Viewing) -> Response:
+    async with app_of(request).database.reading() as session:
+        page = _page(request, words_of(request).gettext("The books of offers"))
+        return await show(
+            request,
+            session,
+            "admin/offers/books.html",
+            page,
+            breaches=await coupons.books(session),
+            rules=coupons.RULES,
+        )
+
+
+@router.get("/offers/redeem")
+async def counter(request: Request, me: Operating, code: str = "", amount: str = "") -> Response:
+    """With a code, what it is worth and whose it is, before anything is taken."""
+    async with app_of(request).database.reading() as session:
+        return await _counter(request, session, code=code, amount=amount)
+
+
+@router.post("/offers/redeem")
+async def redeem(
+    request: Request,
+    me: Operating,
+    code: Annotated[str, Form()] = "",
+    amount: Annotated[str, Form()] = "",
+    key: Annotated[str, Form()] = "",
+) -> Response:
+    """`key` came with the form: a form that is sent twice takes one coupon."""
+    app, words = app_of(request), words_of(request)
+    try:
+        use = Use(read_amount(amount, app.settings.currency, "amount"), "staff", f"page:{key}", staff=me.name)
+        async with app.database.writing() as session:
+            await coupons.redeem(session, code, use, now=app.clock())
+    except (Conflict, Invalid) as error:
+        field = "amount" if isinstance(error, Invalid) or error.reason in {"min_spend", "currency"} else "code"
+        async with app.database.reading() as session:
+            return await _counter(request, session, code=code, amount=amount, errors={field: sentence(error, words)})
+    return go(f"/offers/redeem?{urlencode({'code': code})}", Flash(words.gettext("Redeemed.")))
+
+
+@router.get("/offers/{offer_id}")
+async def offer(
+    request: Request, me: Viewing, offer_id: RowId, segment: str = "", cursor: str | None = None
+) -> Response:
+    """`segment` is whom it shall be handed out to, where somebody came from there."""
+    async with app_of(request).database.reading() as session:
+        found = await coupons.get_offer(session, offer_id)
+        page = _page(request, found.title)
+        context: Context = {"offer": found, "cursor": cursor}
+        context["holders"] = await coupons.holders(session, offer_id, cursor=cursor, limit=HOLDERS)
+        if frame_of(request).partial:
+            return show_block(request, SHOWN, "rows", page, **context)
+        return await show(request, session, SHOWN, page, **context, **await _around(request, session, found, segment))
+
+
+@router.get("/offers/{offer_id}/edit")
+async def change(request: Request, me: Operating, offer_id: RowId) -> Response:
+    async with app_of(request).database.reading() as session:
+        found = await coupons.get_offer(session, offer_id)
+        return await _form(request, session, filled(found, app_of(request).settings.zone), offer=found)
+
+
+@router.post("/offers/{offer_id}")
+async def keep(request: Request, me: Operating, offer_id: RowId, form: Annotated[OfferForm, Form()]) -> Response:
+    return await _keep(request, me, form, offer_id)
+
+
+@router.post("/offers/{offer_id}/activate")
+async def activate(request: Request, me: Operating, offer_id: RowId) -> Response:
+    verb = partial(coupons.activate, actor=me.actor, offer_id=offer_id, now=app_of(request).clock())
+    return await do(request, f"/offers/{offer_id}", phrase("It is open: fans can claim it now."), verb)
+
+
+@router.post("/offers/{offer_id}/pause")
+async def pause(request: Request, me: Operating, offer_id: RowId) -> Response:
+    verb = partial(coupons.pause, actor=me.actor, offer_id=offer_id, now=app_of(request).clock())
+    told = phrase("No new claims. Coupons that fans hold already stay good.")
+    return await do(request, f"/offers/{offer_id}", told, verb)
+
+
+@router.get("/offers/{offer_id}/issue")
+async def foresee(request: Request, me: Operating, offer_id: RowId, segment: str = "") -> Response:
+    """What handing out would do, before it is done; the key lets one look hand out once."""
+    async with app_of(request).database.reading() as session:
+        found, view = await coupons.get_offer(session, offer_id), await segments.get_segment(session, segment)
+        foreseen = await coupons.foresee(session, found, segments.audience(segment))
+        page = _page(request, words_of(request).gettext("Hand out"), found)
+        context: Context = {"offer": found, "segment": view, "foreseen": foreseen, "key": secrets.token_urlsafe(16)}
+        return await show_or_block(request, session, "admin/offers/issue.html", "issue", page, **context)
+
+
+@router.post("/offers/{offer_id}/issue")
+async def issue(
+    request: Request,
+    me: Operating,
+    offer_id: RowId,
+    segment: Annotated[str, Form()] = "",
+    key: Annotated[str, Form()] = "",
+) -> Response:
+    app, words = app_of(request), words_of(request)
+    try:
+        async with app.database.writing() as session:
+            fans, zone = segments.audience(segment), app.settings.zone
+            done = await coupons.hand_out(session, me.actor, offer_id, fans, key=key, zone=zone, now=app.clock())
+    except Conflict as error:
+        return go(f"/offers/{offer_id}", refusal(request, error))
+    told = words.gettext("%(issued)s handed out, %(already)s had theirs already, for %(refused)s there was none left.")
+    return go(f"/offers/{offer_id}", Flash(told % asdict(done), "good" if done.issued else "info"))
+
+
+async def _keep(request: Request, me: Me, form: OfferForm, offer_id: int | None = None) -> Response:
+    """The draft is kept; or the form again, with every mistake at its field."""
+    app, words = app_of(request), words_of(request)
+    draft, wrong = read_offer(form, currency=app.settings.currency, zone=app.settings.zone)
+    try:
+        if wrong:
+            return await _again(request, form, offer_id, at_fields(wrong, words))
+        async with app.database.writing() as session:
+            if offer_id is None:
+                kept = await coupons.create(session, me.actor, draft, now=app.clock())
+            else:
+                kept = await coupons.change(session, me.actor, offer_id, draft, now=app.clock())
+    except Invalid as mistake:
+        return await _again(request, form, offer_id, at_fields([mistake], words))
+    except Conflict as error:
+        return go(f"/offers/{offer_id}", refusal(request, error))
+    onward = f"?{urlencode({'segment': form.segment})}" if form.segment else ""
+    told = words.gettext("The draft is saved. Look at it once more, then open it.")
+    return go(f"/offers/{kept.id}{onward}", Flash(told))
+
+
+async def _again(request: Request, form: OfferForm, offer_id: int | None, errors: Errors) -> Response:
+    async with app_of(request).database.reading() as session:
+        found = await coupons.get_offer(session, offer_id) if offer_id else None
+        return await _form(request, session, form, offer=found, errors=errors)
+
+
+async def _form(
+    request: Request,
+    session: ReadSession,
+    form: OfferForm,
+    *,
+    offer: Offer | None = None,
+    errors: Errors | None = None,
+) -> Response:
+    page = _page(request, words_of(request).gettext("Edit"), offer) if offer else _page(request, "")
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK
+    context: Context = {"offer": offer, "errors": errors or {}, **_imagined(request, form)}
+    return await show(request, session, FORM, page, status=status, **context)
+
+
+def _imagined(request: Request, form: OfferForm) -> Context:
+    """The form, and the offer it would make where it can be read already."""
+    settings, now = app_of(request).settings, app_of(request).clock()
+    draft, wrong = read_offer(form, currency=settings.currency, zone=settings.zone)
+    would_be = None if wrong else imagined(draft, now=now)
+    ceiling = coupons.ceiling(would_be) if would_be else None
+    basics = {"form": form, "currency": settings.currency, "zone": settings.timezone}
+    return {**basics, "would_be": would_be, "ceiling": ceiling}
+
+
+async def _counter(
+    request: Request, session: ReadSession, *, code: str, amount: str, errors: Errors | None = None
+) -> Response:
+    app = app_of(request)
+    slip = await coupons.find_slip(session, code) if code else None
+    if code and slip is None and not errors:
+        errors = {"code": words_of(request).gettext("there is no coupon with this code")}
+    return await show(
+        request,
+        session,
+        "admin/offers/redeem.html",
+        _page(request, words_of(request).gettext("Redeem a coupon")),
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
+        slip=slip,
+        standing=Carried(slip.coupon, slip.offer).standing(app.clock()) if slip else None,
+        code=code,
+        amount=amount,
+        errors=errors or {},
+        currency=app.settings.currency,
+        zone=app.settings.timezone,
+        key=secrets.token_urlsafe(16),
+    )
+
+
+async def _around(request: Request, session: ReadSession, found: Offer, segment: str) -> Context:
+    """What stands around the list of holders."""
+    views, account = await segments.list_segments(session), await home.bot_account(session)
+    return {
+        "ceiling": coupons.ceiling(found),
+        "dimensions": [
+            (label, list(levels)) for label, levels in groupby(views, key=lambda view: view.dimension_label)
+        ],
+        "segment": segment,
+        "zone": app_of(request).settings.timezone,
+        "link": f"https://t.me/{account.username}?start=o_{found.code}" if account else "",
+    }
+
+
+def _page(request: Request, title: str, within: Offer | None = None) -> Page:
+    say = words_of(request).gettext
+    trail = [(say("Offers"), "/offers"), *([(within.title, f"/offers/{within.id}")] if within else [])]
+    return Page(title or say("New offer"), "offers", tuple(trail))

@@ -1,0 +1,274 @@
+"""The pages of broadcasts, as an operator's browser meets them, without any script."""
+
+import asyncio
+
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from siyu import broadcasts
+from siyu.app import App
+from siyu.tables import Broadcast, Delivery, DeliveryState, Outbox, Role
+from tests.admin.visitors import browser
+from tests.broadcasting import MEI, SEGMENT, composed, counted, given_fans, started, state_of
+
+FORM = {"title": "Come back", "segment": SEGMENT, "text": "We <b>miss</b> you", "on_unknown": "leave"}
+
+
+async def test_a_draft_is_saved_and_shown_as_it_was_typed(app: App) -> None:
+    await given_fans(app, 3)
+    typed = {**FORM, "buttons": "Shop | shop || Site | https://example.com\nMy coupons | wallet"}
+
+    async with browser(app, Role.OPERATOR) as operator:
+        saved = await operator.post("/broadcasts", data=typed)
+        page = await operator.get(saved.headers["location"])
+
+    assert saved.status_code == 303
+    assert "We &lt;b&gt;miss&lt;/b&gt; you</textarea>" in page.text
+    assert "Shop | shop || Site | https://example.com\nMy coupons | wallet</textarea>" in page.text
+    assert "Send to 3 fans" in page.text
+
+
+async def test_every_mistake_stands_at_its_field_and_nothing_is_lost(app: App) -> None:
+    await given_fans(app, 1)
+    typed = {**FORM, "title": "", "text": "<b>open", "buttons": "Fine | shop\nWrong | ftp://example.com"}
+
+    async with browser(app, Role.OPERATOR) as operator:
+        answer = await operator.post("/broadcasts", data=typed)
+
+    assert answer.status_code == 422
+    assert "3 things are not right yet" in answer.text
+    assert "give it a title, for yourselves" in answer.text
+    assert "&lt;b&gt; is never closed" in answer.text
+    assert "Row 2: a link starts with https://, http:// or tg://" in answer.text
+    assert "Wrong | ftp://example.com</textarea>" in answer.text
+
+
+async def test_the_preview_shows_the_message_and_counts_who_gets_it(app: App) -> None:
+    fans = await given_fans(app, 3)
+    async with app.database.writing() as session:
+        await session.run(update(type(fans[0])).where(col(type(fans[0]).id) == fans[0].id).values(muted_at=app.clock()))
+
+    async with browser(app, Role.OPERATOR) as operator:
+        part = await operator.post("/broadcasts/preview", data=FORM, headers={"HX-Request-Type": "partial"})
+        whole = await operator.post("/broadcasts/preview", data=FORM)
+
+    assert "<html" not in part.text
+    assert "We <b>miss</b> you" in part.text
+    assert "opted out of broadcasts" in part.text
+    assert ">2</span>" in part.text
+    assert "<html" in whole.text
+    assert "We &lt;b&gt;miss&lt;/b&gt; you</textarea>" in whole.text
+
+
+async def test_the_preview_lets_no_foreign_markup_through(app: App) -> None:
+    hostile = {**FORM, "text": '<a href="javascript:alert(1)">x</a><script>alert(1)</script><img src=x onerror=a>'}
+
+    async with browser(app, Role.OPERATOR) as operator:
+        part = await operator.post("/broadcasts/preview", data=hostile, headers={"HX-Request-Type": "partial"})
+
+    assert "<script" not in part.text
+    assert "<img" not in part.text
+    assert 'href="javascript' not in part.text
+
+
+async def test_what_stands_on_the_screen_is_what_goes_out(app: App) -> None:
+    await given_fans(app, 2)
+    draft = await composed(app, text="old words")
+
+    async with browser(app, Role.OPERATOR) as operator:
+        sent = await operator.post(f"/broadcasts/{draft.id}/start", data={**FORM, "text": "new words"})
+        page = await operator.get(sent.headers["location"])
+
+    assert await state_of(app, draft.id or 0) == "running"
+    assert "It is on its way." in page.text
+    assert "new words" in page.text
+    assert "old words" not in page.text
+    assert app.bells.broadcasts.is_set()
+
+
+async def test_a_refused_start_keeps_the_words_and_says_why(app: App) -> None:
+    draft = await composed(app)
+
+    async with browser(app, Role.OPERATOR) as operator:
+        refused = await operator.post(f"/broadcasts/{draft.id}/start", data={**FORM, "text": "better words"})
+        page = await operator.get(refused.headers["location"])
+
+    assert await state_of(app, draft.id or 0) == "draft"
+    assert "nobody would get this broadcast" in page.text
+    assert "better words" in page.text
+
+
+async def test_a_test_goes_to_whoever_asked_and_to_nobody_else(app: App) -> None:
+    await given_fans(app, 2)
+    draft = await composed(app)
+
+    async with browser(app, Role.OPERATOR, telegram_id=77) as operator:
+        answer = await operator.post(f"/broadcasts/{draft.id}/test", data={**FORM, "text": "tried out"})
+
+    async with app.database.reading() as session:
+        waiting = await session.all(select(Outbox))
+    assert answer.status_code == 303
+    assert [(row.person_id, row.payload["text"]) for row in waiting] == [(77, "tried out")]
+    assert await state_of(app, draft.id or 0) == "draft"
+
+
+async def test_pause_resume_and_cancel_follow_the_buttons(app: App) -> None:
+    await given_fans(app, 2)
+    broadcast_id = await started(app)
+    states = []
+
+    async with browser(app, Role.OPERATOR) as operator:
+        for deed in ("pause", "resume", "cancel"):
+            answer = await operator.post(f"/broadcasts/{broadcast_id}/{deed}")
+            assert answer.status_code == 303
+            states.append(await state_of(app, broadcast_id))
+        late = await operator.post(f"/broadcasts/{broadcast_id}/pause")
+        page = await operator.get(late.headers["location"])
+
+    assert states == ["paused", "running", "cancelled"]
+    assert await counted(app, broadcast_id) == {"skipped": 2}
+    assert "this broadcast was cancelled" in page.text
+
+
+async def test_what_nobody_can_know_waits_for_a_choice(app: App) -> None:
+    await given_fans(app, 2)
+    broadcast_id = await started(app)
+    async with app.database.writing() as session:
+        await session.run(update(Delivery).values(state=DeliveryState.UNKNOWN, reason="no_answer", attempts=1))
+        await session.run(update(Broadcast).values(state="finished", finished_at=app.clock()))
+
+    async with browser(app, Role.OPERATOR) as operator:
+        asked = await operator.get(f"/broadcasts/{broadcast_id}")
+        await operator.post(f"/broadcasts/{broadcast_id}/unknown", data={"choice": "resend"})
+
+    assert "For 2 fans nobody can know whether it arrived" in asked.text
+    assert "no answer came; it may have arrived" in asked.text
+    assert await counted(app, broadcast_id) == {"pending": 2}
+    assert await state_of(app, broadcast_id) == "running"
+
+
+async def test_why_it_paused_by_itself_is_said_in_words(app: App) -> None:
+    await given_fans(app, 1)
+    broadcast_id = await started(app)
+    async with app.database.writing() as session:
+        await session.run(update(Broadcast).values(state="paused", state_reason="rejected: Bad Request: no"))
+
+    async with browser(app, Role.VIEWER) as viewer:
+        page = await viewer.get(f"/broadcasts/{broadcast_id}")
+
+    assert "It paused by itself. Telegram refused the first messages: Bad Request: no." in page.text
+    assert "Resume" not in page.text
+
+
+async def test_the_ledger_is_filtered_and_turned_page_by_page(app: App) -> None:
+    fans = await given_fans(app, 30)
+    broadcast_id = await started(app)
+    async with app.database.writing() as session:
+        blocked = update(Delivery).where(col(Delivery.fan_id) == fans[4].id)
+        await session.run(blocked.values(state=DeliveryState.BLOCKED, reason="blocked"))
+    part = {"HX-Request-Type": "partial"}
+
+    async with browser(app, Role.VIEWER) as viewer:
+        first = await viewer.get(f"/broadcasts/{broadcast_id}", headers=part)
+        more = first.text.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0].replace("&amp;", "&")
+        second = await viewer.get(more, headers=part)
+        only = await viewer.get(f"/broadcasts/{broadcast_id}?state=blocked", headers=part)
+
+    assert [page.text.count("data-row") for page in (first, second, only)] == [25, 5, 1]
+    assert "Fan 4" in only.text
+    assert "<html" not in first.text
+
+
+async def test_the_list_counts_each_broadcast_from_its_ledger(app: App) -> None:
+    await given_fans(app, 4)
+    broadcast_id = await started(app, title="Counted")
+    await composed(app, title="Only drafted")
+    async with app.database.writing() as session:
+        delivered = update(Delivery).where(col(Delivery.broadcast_id) == broadcast_id)
+        await session.run(delivered.values(state=DeliveryState.SENT, sent_at=app.clock()))
+
+    async with app.database.reading() as session:
+        figures = await broadcasts.figures(session, [broadcast_id])
+    async with browser(app, Role.VIEWER) as viewer:
+        page = await viewer.get("/broadcasts")
+        drafts = await viewer.get("/broadcasts?state=draft")
+
+    assert figures == {broadcast_id: broadcasts.Figures(audience=4, sent=4, clicks=0, purchases=0)}
+    assert "Counted" in page.text
+    assert "At risk" in page.text
+    assert "Counted" not in drafts.text
+    assert "Only drafted" in drafts.text
+
+
+async def test_the_stream_ends_when_there_is_nothing_more_to_tell(app: App) -> None:
+    await given_fans(app, 2)
+    broadcast_id = await started(app)
+    async with app.database.writing() as session:
+        await broadcasts.cancel(session, broadcast_id, actor=MEI, now=app.clock())
+
+    async with browser(app, Role.VIEWER) as viewer:
+        stream = await viewer.get(f"/broadcasts/{broadcast_id}/progress")
+        nothing = await viewer.get("/broadcasts/999/progress")
+
+    messages = stream.text.strip().split("\n\n")
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    assert "Left out" in messages[0]
+    assert messages[-1].startswith("event: done")
+    assert nothing.status_code == 404
+
+
+async def test_the_stream_of_a_running_broadcast_ends_when_the_house_closes(app: App) -> None:
+    await given_fans(app, 2)
+    broadcast_id = await started(app)
+    async with browser(app, Role.VIEWER) as viewer:
+        web = viewer._transport.app  # type: ignore[attr-defined]  # the only way to the app behind a client
+        watching = asyncio.ensure_future(viewer.get(f"/broadcasts/{broadcast_id}/progress"))
+        await asyncio.sleep(0.3)
+        still_open = not watching.done()
+
+        web.state.closing.set()
+        stream = await asyncio.wait_for(watching, 2)
+
+    assert still_open
+    assert "Waiting" in stream.text
+    assert "event: done" not in stream.text
+
+
+async def test_the_ledger_goes_out_as_csv(app: App) -> None:
+    await given_fans(app, 2)
+    broadcast_id = await started(app)
+
+    async with browser(app, Role.OPERATOR) as operator:
+        file = await operator.get(f"/broadcasts/{broadcast_id}/deliveries.csv")
+
+    lines = file.text.removeprefix("\ufeff").splitlines()
+    assert file.headers["content-disposition"] == f'attachment; filename="broadcast-{broadcast_id}.csv"'
+    assert lines[0].startswith("telegram_id,name,state")
+    assert len(lines) == 3
+
+
+async def test_a_viewer_sees_drafts_but_writes_none(app: App) -> None:
+    draft = await composed(app, title="Not yet")
+
+    async with browser(app, Role.VIEWER) as viewer:
+        seen = await viewer.get(f"/broadcasts/{draft.id}")
+        refused = [
+            await viewer.get("/broadcasts/new"),
+            await viewer.post("/broadcasts", data=FORM),
+            await viewer.post(f"/broadcasts/{draft.id}/start", data=FORM),
+        ]
+
+    assert "This is a draft. Nobody was written to." in seen.text
+    assert [answer.status_code for answer in refused] == [403, 403, 403]
+    assert await state_of(app, draft.id or 0) == "draft"
+
+
+async def test_a_pace_set_by_a_program_survives_an_edit_in_the_page(app: App) -> None:
+    await given_fans(app, 1)
+    draft = await composed(app, rate=3.0)
+
+    async with browser(app, Role.OPERATOR) as operator:
+        await operator.post(f"/broadcasts/{draft.id}", data=FORM)
+
+    async with app.database.reading() as session:
+        assert (await broadcasts.get_broadcast(session, draft.id or 0)).rate == 3.0

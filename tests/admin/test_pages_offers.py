@@ -1,0 +1,221 @@
+"""The pages of offers: drafted in a form, opened, handed out, redeemed at the counter."""
+
+import re
+
+from sqlmodel import select
+
+from siyu import coupons, segments
+from siyu.app import App
+from siyu.coupons import Issued, NewOffer
+from siyu.tables import AuditEntry, Coupon, Offer, OfferKind, OfferState, Role
+from tests.admin.visitors import browser
+from tests.broadcasting import MEI, SEGMENT, given_fans
+
+FORM = {
+    "title": "Anniversary", "kind": "percent", "value": "20", "max_discount": "15.00", "min_spend": "50", "budget": "",
+    "stock": "500", "per_fan": "1", "ends_at": "2026-03-08T23:59", "valid_days": "",
+}  # fmt: skip
+
+
+async def given_offer(app: App, *, is_open: bool = True, **changes: object) -> Offer:
+    told: dict[str, object] = {"title": "Anniversary", "kind": OfferKind.PERCENT, "value": 20, "currency": "CNY"}
+    told |= {"stock": 500, "ends_at": app.clock().replace(year=2027), **changes}
+    async with app.database.writing() as session:
+        offer = await coupons.create(session, MEI, NewOffer(**told), now=app.clock())  # type: ignore[arg-type]  # by keyword
+        if is_open:
+            await coupons.activate(session, MEI, offer.id or 0, now=app.clock())
+    return offer
+
+
+async def given_coupon(app: App, offer: Offer) -> str:
+    (fan,) = await given_fans(app, 1)
+    async with app.database.writing() as session:
+        claimed = await coupons.claim(session, offer, fan, claim_key="tap", zone=app.settings.zone, now=app.clock())
+    return claimed.coupon.code
+
+
+async def test_a_draft_is_read_exactly_and_told_in_one_sentence(app: App) -> None:
+    async with browser(app, Role.OPERATOR) as operator:
+        saved = await operator.post("/offers", data=FORM)
+        page = await operator.get(saved.headers["location"])
+
+    async with app.database.reading() as session:
+        offer = await session.one(select(Offer))
+    assert (offer.value, offer.max_discount_minor, offer.min_spend_minor, offer.stock) == (20, 1500, 5000, 500)
+    assert offer.ends_at.isoformat() == "2026-03-08T15:59:00+00:00"
+    assert offer.state is OfferState.DRAFT
+    sentence = "20 % off, at most ¥15.00, from ¥50.00, 500 pieces, one each, ends Mar 8, 2026, 23:59 (Asia/Shanghai)"
+    assert sentence in " ".join(page.text.split())
+    assert "¥7,500.00" in page.text
+
+
+async def test_every_unreadable_field_is_named_and_nothing_is_lost(app: App) -> None:
+    typed = {**FORM, "value": "a fifth", "min_spend": "12.345", "stock": "", "ends_at": "tomorrow"}
+
+    async with browser(app, Role.OPERATOR) as operator:
+        answer = await operator.post("/offers", data=typed)
+
+    assert answer.status_code == 422
+    assert "4 things are not right yet" in answer.text
+    assert "12.345 has more digits than CNY knows" in answer.text
+    assert 'value="a fifth"' in answer.text
+    assert 'value="12.345"' in answer.text
+
+
+async def test_what_the_domain_refuses_stands_at_its_field(app: App) -> None:
+    async with browser(app, Role.OPERATOR) as operator:
+        answer = await operator.post("/offers", data={**FORM, "value": "120"})
+
+    assert answer.status_code == 422
+    assert 'href="#value"' in answer.text
+    assert "must lie between 1 and 100" in answer.text
+
+
+async def test_the_preview_warns_of_a_discount_without_a_limit(app: App) -> None:
+    part = {"HX-Request-Type": "partial"}
+
+    async with browser(app, Role.OPERATOR) as operator:
+        capped = await operator.post("/offers/preview", data=FORM, headers=part)
+        boundless = await operator.post("/offers/preview", data={**FORM, "max_discount": ""}, headers=part)
+        unfinished = await operator.post("/offers/preview", data={"title": "x"}, headers=part)
+
+    assert "¥7,500.00" in capped.text
+    assert "No limit" in boundless.text
+    assert "one sentence" in unfinished.text
+    assert "<html" not in capped.text
+
+
+async def test_an_offer_is_opened_paused_and_never_rewritten_once_open(app: App) -> None:
+    offer = await given_offer(app, is_open=False)
+
+    async with browser(app, Role.OPERATOR) as operator:
+        await operator.post(f"/offers/{offer.id}/activate")
+        late = await operator.post(f"/offers/{offer.id}", data={**FORM, "title": "Something else"})
+        page = await operator.get(late.headers["location"])
+        await operator.post(f"/offers/{offer.id}/pause")
+
+    async with app.database.reading() as session:
+        after = await coupons.get_offer(session, offer.id or 0)
+    assert "only a draft can be changed" in page.text
+    assert (after.title, after.state) == ("Anniversary", OfferState.PAUSED)
+
+
+async def test_handing_out_is_foreseen_then_done_once_for_one_look(app: App) -> None:
+    await given_fans(app, 5)
+    offer = await given_offer(app, stock=3)
+    address = f"/offers/{offer.id}/issue"
+
+    async with browser(app, Role.OPERATOR) as operator:
+        look = await operator.get(address, params={"segment": SEGMENT})
+        key = re.search(r'name="key" value="([^"]+)"', look.text)
+        assert key
+        answers = [await operator.post(address, data={"segment": SEGMENT, "key": key[1]}) for _ in range(2)]
+        page = await operator.get(answers[0].headers["location"])
+
+    async with app.database.reading() as session:
+        codes = await session.all(select(Coupon.code))
+        noted = await session.first(select(AuditEntry).where(AuditEntry.action == "offer.issued"))
+    assert "Hand out 3 coupons" in look.text
+    assert "The stock is too small for everybody" in look.text
+    assert len(codes) == 3
+    assert noted
+    assert noted.details == {"issued": 3, "already": 0, "refused": 2}
+    assert all(code in page.text for code in codes)
+
+
+async def test_foreseeing_says_what_handing_out_then_does(app: App) -> None:
+    fans = await given_fans(app, 4)
+    offer = await given_offer(app, stock=3)
+    async with app.database.writing() as session:
+        await coupons.claim(session, offer, fans[0], claim_key="tap", zone=app.settings.zone, now=app.clock())
+    audience = segments.audience(SEGMENT)
+
+    async with app.database.writing() as session:
+        foreseen = await coupons.foresee(session, await coupons.get_offer(session, offer.id or 0), audience)
+    async with app.database.writing() as session:
+        zone, now = app.settings.zone, app.clock()
+        done = await coupons.hand_out(session, MEI, offer.id or 0, audience, key="k", zone=zone, now=now)
+
+    assert foreseen == done == Issued(issued=2, already=1, refused=1)
+
+
+async def test_a_coupon_is_redeemed_at_the_counter_once(app: App) -> None:
+    code = await given_coupon(app, await given_offer(app))
+    sale = {"code": code.lower(), "amount": "75.00", "key": "first"}
+
+    async with browser(app, Role.OPERATOR) as operator:
+        done = await operator.post("/offers/redeem", data=sale)
+        page = await operator.get(done.headers["location"])
+        twice = await operator.post("/offers/redeem", data=sale)
+        again = await operator.post("/offers/redeem", data={**sale, "key": "second"})
+
+    assert done.status_code == 303
+    assert "¥60.00" in page.text
+    assert "Redeemed." in page.text
+    assert twice.status_code == 303
+    assert again.status_code == 422
+    assert "this coupon has been used already" in again.text
+
+
+async def test_a_refusal_at_the_counter_keeps_what_was_typed(app: App) -> None:
+    code = await given_coupon(app, await given_offer(app, min_spend_minor=10_000))
+
+    async with browser(app, Role.OPERATOR) as operator:
+        cheap = await operator.post("/offers/redeem", data={"code": code, "amount": "75", "key": "k"})
+        unknown = await operator.post("/offers/redeem", data={"code": "NOSUCHCODE", "amount": "75", "key": "k"})
+        unread = await operator.post("/offers/redeem", data={"code": code, "amount": "much", "key": "k"})
+
+    assert "this coupon is good from" in cheap.text
+    assert f'value="{code}"' in cheap.text
+    assert 'value="75"' in cheap.text
+    assert "there is no coupon with this code" in unknown.text
+    assert "much is not an amount" in unread.text
+    assert {cheap.status_code, unknown.status_code, unread.status_code} == {422}
+
+
+async def test_only_looking_at_a_code_takes_nothing(app: App) -> None:
+    code = await given_coupon(app, await given_offer(app))
+
+    async with browser(app, Role.OPERATOR) as operator:
+        page = await operator.get("/offers/redeem", params={"code": code})
+
+    async with app.database.reading() as session:
+        offer = await session.one(select(Offer))
+    assert "Fan 0" in page.text
+    assert "claimed" in page.text
+    assert offer.redeemed == 0
+
+
+async def test_the_books_say_that_they_are_right_and_what_that_means(app: App) -> None:
+    await given_coupon(app, await given_offer(app))
+
+    async with browser(app, Role.VIEWER) as viewer:
+        page = await viewer.get("/offers/books")
+
+    assert "The books are right" in page.text
+    assert "claimed ≤ stock" in page.text
+
+
+async def test_the_segment_somebody_came_from_is_remembered_until_handing_out(app: App) -> None:
+    async with browser(app, Role.OPERATOR) as operator:
+        form = await operator.get("/offers/new", params={"segment": SEGMENT})
+        saved = await operator.post("/offers", data={**FORM, "segment": SEGMENT})
+
+    assert f'name="segment" value="{SEGMENT}"' in form.text
+    assert saved.headers["location"].endswith(f"?segment={SEGMENT}")
+
+
+async def test_a_viewer_looks_and_changes_nothing(app: App) -> None:
+    offer = await given_offer(app)
+
+    async with browser(app, Role.VIEWER) as viewer:
+        seen = [await viewer.get(path) for path in ("/offers", f"/offers/{offer.id}")]
+        refused = [
+            await viewer.post("/offers", data=FORM),
+            await viewer.post(f"/offers/{offer.id}/pause"),
+            await viewer.post(f"/offers/{offer.id}/issue", data={"segment": SEGMENT, "key": "k"}),
+            await viewer.get("/offers/redeem"),
+        ]
+
+    assert [page.status_code for page in seen] == [200, 200]
+    assert {answer.status_code for answer in refused} == {403}
