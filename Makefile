@@ -49,8 +49,7 @@ css-check: $(VENV)/dev.stamp ## the committed stylesheet is what the templates n
 	cmp var/app.css admin/static/app.css
 
 words: $(VENV)/dev.stamp ## collect new messages into the catalogue
-	$(BIN)/pybabel -q extract -F babel.cfg -k _ -k gettext -k ngettext:1,2 -k pgettext:1c,2 -o var/siyu.pot .
-	$(BIN)/pybabel -q update -i var/siyu.pot -d locales -D siyu --no-fuzzy-matching --omit-header
+	$(BIN)/python -m scripts.words
 
 bench: $(VENV)/dev.stamp ## benchmarks with ratios against baselines of the same run
 	$(BIN)/python -m benchmarks

