@@ -19,7 +19,7 @@ run: $(VENV)/run.stamp ## the product itself; settings come from .env
 	$(BIN)/python -m siyu run
 
 test: $(VENV)/dev.stamp ## the whole suite, on SQLite and on a real PostgreSQL
-	$(BIN)/python -m pytest -m "not torture"
+	$(BIN)/python -m pytest -m "not torture" -n 2
 
 torture: $(VENV)/dev.stamp ## the long kill, soak and fuzz runs
 	$(BIN)/python -m pytest -m torture --timeout 1800

@@ -219,16 +219,26 @@ async def _failed(session: ReadSession) -> Sequence[JobRun]:
 
 def _came(dimension: str, levels: Sequence[str], since: date) -> Select[Fan, FanLevel]:
     """Fans who came from another level into one of these and are still there; not those first classified into it."""
-    came_from = exists().where(
-        col(LevelChange.fan_id) == col(FanLevel.fan_id),
-        col(LevelChange.dimension) == dimension,
-        col(LevelChange.new_level) == col(FanLevel.level),
-        col(LevelChange.day) > since,
-        col(LevelChange.old_level).is_not(None),
-        col(LevelChange.cause) != "look",
+    # From the few changes of these days to their fans: the other way round reads every fan of the level.
+    came = (
+        select(col(LevelChange.fan_id).label("fan_id"), col(LevelChange.new_level).label("level"))
+        .where(
+            col(LevelChange.dimension) == dimension,
+            col(LevelChange.day) > since,
+            col(LevelChange.new_level).in_(levels),
+            col(LevelChange.old_level).is_not(None),
+            col(LevelChange.cause) != "look",
+        )
+        .distinct()
+        .subquery()
     )
-    there = select(Fan, FanLevel).join(FanLevel, col(FanLevel.fan_id) == col(Fan.id))
-    return there.where(col(FanLevel.dimension) == dimension, col(FanLevel.level).in_(levels), came_from)
+    still = and_(
+        col(FanLevel.dimension) == dimension,
+        col(FanLevel.fan_id) == came.c.fan_id,
+        col(FanLevel.level) == came.c.level,
+    )
+    there = select(Fan, FanLevel).select_from(came).join(FanLevel, still)
+    return there.join(Fan, col(Fan.id) == col(FanLevel.fan_id))
 
 
 async def _slipped(session: ReadSession, since: date) -> list[Slipped]:
@@ -251,11 +261,9 @@ async def _offers_at_their_end(session: ReadSession, now: datetime) -> Sequence[
 
 
 async def _active(session: ReadSession, last: date, days: int) -> int:
-    """Fans who did something on one of the days up to and including the last."""
+    """Fans who did or bought something on one of the days up to and including the last: each has a row of that day."""
     window = and_(col(FanDay.day) > last - timedelta(days=days), col(FanDay.day) <= last)
-    return await session.one(
-        select(func.count(distinct(col(FanDay.fan_id)))).where(window, col(FanDay.interactions) > 0)
-    )
+    return await session.one(select(func.count(distinct(col(FanDay.fan_id)))).where(window))
 
 
 async def _bought(session: ReadSession, last: date, days: int) -> Figure:

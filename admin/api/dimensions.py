@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from admin.api.doors import At, House, Listing, Reader, Reading, Writer, Writing
 from siyu import segments
+from siyu.kit.clock import whole_day
 from siyu.kit.database import ReadSession
 from siyu.kit.wording import ENGLISH, words
 from siyu.segments import Dimension, Mode, SegmentView, Sentence
 from siyu.transfer.rows import Moment, utc
 
 router = APIRouter()
+
+AsOf = Annotated[Moment, BeforeValidator(lambda value: whole_day(value) if isinstance(value, str) else value)]
 
 
 class LevelShown(BaseModel):
@@ -46,7 +50,7 @@ class ThresholdChange(BaseModel):
 class RecomputeOrder(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    as_of: Moment | None = Field(None, description="The moment to look at; now, if not told.")
+    as_of: AsOf | None = Field(None, description="The moment to look at, a bare day with all of it; now, if not told.")
     full: bool = Field(False, description="Every fan, not only those something changed for.")
 
 

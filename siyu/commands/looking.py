@@ -22,12 +22,12 @@ def add_to(cli: typer.Typer) -> None:
 
 def recompute(
     full: Annotated[bool, typer.Option("--full", help="Every fan, not only those something changed for.")] = False,
-    as_of: Annotated[str, typer.Option(help="The moment to look at, ISO 8601; now, if not told.")] = "",
+    as_of: Annotated[str, typer.Option(help="The moment to look at, ISO 8601; a bare day means all of it; now, if not told.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Work out metrics, dimensions and segments as of a moment.
 
-    Example: `siyu recompute --full --as-of 1998-06-30T23:59:59`
+    Example: `siyu recompute --as-of 1998-06-30`
     """
     from siyu.commands.house import within
     from siyu.segments import Mode, recompute
@@ -90,10 +90,10 @@ def fan(telegram_id: Annotated[int, typer.Argument(help="The fan's Telegram id."
 
 
 def _moment(text: str, app: "App") -> "datetime":
-    from siyu.kit.clock import parse_moment
+    from siyu.kit.clock import parse_moment, whole_day
 
     try:
-        return parse_moment(text, app.settings.zone)
+        return parse_moment(whole_day(text), app.settings.zone)
     except (ValueError, OverflowError):
         said = f"{text} is not an ISO 8601 time such as 2026-03-04T12:00:00"
         raise typer.BadParameter(said, param_hint="--as-of") from None

@@ -29,6 +29,15 @@ def end_of_day(day: date, zone: ZoneInfo) -> datetime:
     return start_of_day(day + timedelta(days=1), zone) - timedelta(seconds=1)
 
 
+def whole_day(text: str) -> str:
+    """As of a bare day means with all of it: `2026-03-04` becomes its last second, a moment stays as it is."""
+    try:
+        date.fromisoformat(text.strip())
+    except ValueError:
+        return text
+    return f"{text.strip()}T23:59:59"
+
+
 def parse_moment(text: str, zone: ZoneInfo) -> datetime:
     """An ISO 8601 moment as UTC; without an offset it is the zone's. Raises ValueError."""
     moment = datetime.fromisoformat(text.strip())

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, or_, text, update
+from sqlalchemy import or_, text, update
 from sqlmodel import col, select
 
 from siyu.kit.database import ReadSession, WriteSession
@@ -87,12 +87,10 @@ async def next_batch(session: WriteSession, bot_id: int, *, now: datetime, limit
 
 async def finish(session: WriteSession, letters: Collection[Letter], *, now: datetime) -> None:
     """They are done: in the same commit as everything they caused."""
-    statement = (
-        update(Inbox)
-        .where(col(Inbox.id) == bindparam("letter"))
-        .values(state=InboxState.DONE, done_at=now, error=None, not_before=None)
-    )
-    await session.run_many(statement, [{"letter": letter.id} for letter in letters])
+    if letters:
+        these = col(Inbox.id).in_([letter.id for letter in letters])
+        done = {"state": InboxState.DONE, "done_at": now, "error": None, "not_before": None}
+        await session.run(update(Inbox).where(these).values(done))
 
 
 async def set_back(session: WriteSession, failures: Sequence[NotHandled], *, now: datetime) -> None:

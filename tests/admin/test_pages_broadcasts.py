@@ -1,14 +1,19 @@
 """The pages of broadcasts, as an operator's browser meets them, without any script."""
 
 import asyncio
+import socket
+from contextlib import AsyncExitStack
 
+import httpx
 from sqlalchemy import update
 from sqlmodel import col, select
 
+from admin.security import cookie_name
 from siyu import broadcasts
 from siyu.app import App
+from siyu.serving import web_part
 from siyu.tables import Broadcast, Delivery, DeliveryState, Outbox, Role
-from tests.admin.visitors import browser
+from tests.admin.visitors import browser, employ, sign_in
 from tests.broadcasting import MEI, SEGMENT, composed, counted, given_fans, started, state_of
 
 FORM = {"title": "Come back", "segment": SEGMENT, "text": "We <b>miss</b> you", "on_unknown": "leave"}
@@ -272,3 +277,39 @@ async def test_a_pace_set_by_a_program_survives_an_edit_in_the_page(app: App) ->
 
     async with app.database.reading() as session:
         assert (await broadcasts.get_broadcast(session, draft.id or 0)).rate == 3.0
+
+
+async def test_a_stop_of_the_house_closes_open_streams_at_once(app: App) -> None:
+    await given_fans(app, 2)
+    broadcast_id = await started(app)
+    cookies = {cookie_name(app.settings): await sign_in(app, await employ(app, Role.VIEWER))}
+    stop = asyncio.Event()
+
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        site = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        async with asyncio.timeout(3), AsyncExitStack() as opened, asyncio.TaskGroup() as house:
+            house.create_task(web_part(sock)(app, stop))
+            viewer = await opened.enter_async_context(httpx.AsyncClient(base_url=site, cookies=cookies))
+            stream = await opened.enter_async_context(viewer.stream("GET", f"/broadcasts/{broadcast_id}/progress"))
+            lines = stream.aiter_lines()
+            first = await anext(lines)
+            stop.set()
+            rest = [line async for line in lines]
+
+    assert first.startswith("data:")
+    assert not any(line.startswith("event: done") for line in rest)
+
+
+async def test_how_fast_it_goes_and_how_long_still_is_told(app: App) -> None:
+    fans = await given_fans(app, 25)
+    broadcast_id = await started(app)
+    async with app.database.writing() as session:
+        twenty = update(Delivery).where(col(Delivery.fan_id).in_([fan.id for fan in fans[:20]]))
+        await session.run(twenty.values(state=DeliveryState.SENT, sent_at=app.clock()))
+
+    async with browser(app, Role.VIEWER) as viewer:
+        page = await viewer.get(f"/broadcasts/{broadcast_id}")
+
+    assert "2.0 a second" in page.text
+    assert "about 2 seconds left" in page.text
+    assert "80.0% of them" in page.text

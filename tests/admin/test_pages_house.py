@@ -116,14 +116,17 @@ async def test_a_job_that_fails_says_so_and_why(app: App, monkeypatch: pytest.Mo
 
 async def test_the_runs_are_turned_page_by_page(app: App) -> None:
     async with app.database.writing() as session:
-        session.add(*[JobRun(job="tidy", started_at=app.clock(), milliseconds=5) for _ in range(30)])
+        session.add(*[JobRun(job="tidy", started_at=app.clock(), milliseconds=2500) for _ in range(30)])
 
     async with app.database.reading() as session:
         first = await jobs.list_runs(session, limit=25)
         rest = await jobs.list_runs(session, cursor=first.next, limit=25)
+    async with browser(app, Role.OPERATOR) as operator:
+        page = await operator.get("/jobs")
 
     assert [run.id for run in [*first.items, *rest.items]] == list(range(30, 0, -1))
     assert rest.next is None
+    assert page.text.count("2.5 s") == 25
 
 
 # ---- quarantine ------------------------------------------------------------------------------------------------------
