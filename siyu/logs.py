@@ -51,7 +51,9 @@ def _formatter(shared: list[Processor], settings: Settings, *, as_json: bool) ->
     if as_json:
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     else:
-        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+        # The pretty traceback prints local variables, and with them what fans wrote.
+        plain = structlog.dev.plain_traceback
+        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain))
     # Last, on the finished line: whatever path a secret took to get there, it ends here.
     processors.append(Redactor(settings))
     return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=processors)

@@ -22,7 +22,9 @@ def add_to(cli: typer.Typer) -> None:
 
 def recompute(
     full: Annotated[bool, typer.Option("--full", help="Every fan, not only those something changed for.")] = False,
-    as_of: Annotated[str, typer.Option(help="The moment to look at, ISO 8601; a bare day means all of it; now, if not told.")] = "",
+    as_of: Annotated[
+        str, typer.Option(help="The moment to look at, ISO 8601; a bare day means all of it; now, if not told.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Work out metrics, dimensions and segments as of a moment.

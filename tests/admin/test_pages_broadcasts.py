@@ -13,6 +13,7 @@ from siyu import broadcasts
 from siyu.app import App
 from siyu.serving import web_part
 from siyu.tables import Broadcast, Delivery, DeliveryState, Outbox, Role
+from tests.admin.community import given_purchase
 from tests.admin.visitors import browser, employ, sign_in
 from tests.broadcasting import MEI, SEGMENT, composed, counted, given_fans, started, state_of
 
@@ -185,12 +186,16 @@ async def test_the_ledger_is_filtered_and_turned_page_by_page(app: App) -> None:
 
 
 async def test_the_list_counts_each_broadcast_from_its_ledger(app: App) -> None:
-    await given_fans(app, 4)
+    fans = await given_fans(app, 4)
     broadcast_id = await started(app, title="Counted")
     await composed(app, title="Only drafted")
     async with app.database.writing() as session:
         delivered = update(Delivery).where(col(Delivery.broadcast_id) == broadcast_id)
         await session.run(delivered.values(state=DeliveryState.SENT, sent_at=app.clock()))
+        await session.run(delivered.where(col(Delivery.fan_id) != fans[0].id).values(clicked_at=app.clock()))
+    for _ in range(2):
+        await given_purchase(app, fans[1])
+    await given_purchase(app, fans[2], days_ago=1)
 
     async with app.database.reading() as session:
         figures = await broadcasts.figures(session, [broadcast_id])
@@ -198,7 +203,7 @@ async def test_the_list_counts_each_broadcast_from_its_ledger(app: App) -> None:
         page = await viewer.get("/broadcasts")
         drafts = await viewer.get("/broadcasts?state=draft")
 
-    assert figures == {broadcast_id: broadcasts.Figures(audience=4, sent=4, clicks=0, purchases=0)}
+    assert figures == {broadcast_id: broadcasts.Figures(audience=4, sent=4, clicks=3, purchases=1)}
     assert "Counted" in page.text
     assert "At risk" in page.text
     assert "Counted" not in drafts.text
