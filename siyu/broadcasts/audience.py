@@ -7,7 +7,7 @@ from sqlmodel import col
 
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.segments import audience
-from siyu.tables import Broadcast, Delivery, DeliveryState, Fan, Reach
+from siyu.tables import OUT_OF_REACH, Broadcast, Delivery, DeliveryState, Fan, Reach
 
 # In this order: a fan who is several of these counts once, as the first.
 _REASONS = (
@@ -35,11 +35,15 @@ class Funnel:
 
 async def funnel(session: ReadSession, segment: str) -> Funnel:
     """Exactly who would get a broadcast to this segment now, and why the others would not."""
+    members = audience(segment).subquery()
+    (fan_id,) = members.c
+    in_segment = await session.one(select(func.count()).select_from(members))
+    # Walking over the few who cannot be reached: 4 ms where joining all 95,000 members takes 130.
     reason = reason_to_skip()
     counts = [func.count().filter(reason == name) for name in ("gone", "blocked", "unreachable", "muted")]
-    statement = select(func.count(), *counts).select_from(Fan).where(col(Fan.id).in_(audience(segment)))
-    (row,) = await session.rows(statement)
-    return Funnel(*row)
+    is_member = select(fan_id).where(fan_id == col(Fan.id)).exists()
+    (lost,) = await session.rows(select(*counts).select_from(Fan).where(OUT_OF_REACH, is_member))
+    return Funnel(in_segment, *lost)
 
 
 async def freeze(session: WriteSession, broadcast: Broadcast) -> int:

@@ -35,12 +35,13 @@ from siyu.tables.levels import (  # noqa: E402
     LevelSize,
 )
 from siyu.tables.mail import BotAccount, Inbox, InboxState, Outbox, OutboxState, Pacer, PollOffset  # noqa: E402
-from siyu.tables.people import Fan, FanAttribute, FanTag, Reach, Referral, Source  # noqa: E402
+from siyu.tables.people import OUT_OF_REACH, Fan, FanAttribute, FanTag, Reach, Referral, Source  # noqa: E402
 from siyu.tables.rewards import Coupon, CouponState, Idempotency, Offer, OfferKind, OfferState, Redemption  # noqa: E402
 
 metadata = SQLModel.metadata
 
 __all__ = [
+    "OUT_OF_REACH",
     "ApiToken", "AsOf", "AuditEntry", "BotAccount", "Broadcast", "BroadcastState", "Checkout", "CheckoutState",
     "Coupon", "CouponState", "Delivery", "DeliveryState", "DimensionRule", "DirtyDay", "Fan", "FanAttribute",
     "FanDay", "FanLevel", "FanMetrics", "FanTag", "Idempotency", "Inbox", "InboxState", "Interaction", "JobRun",
