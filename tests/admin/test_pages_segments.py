@@ -105,7 +105,7 @@ async def test_members_come_page_by_page_each_once(app: App) -> None:
 
     async with browser(app, Role.VIEWER) as visitor:
         here, found = "/segments/loyalty.none", list[str]()
-        for _ in range(3):
+        for _ in range(4):
             page = await visitor.get(here)
             found += _members(page.text)
             here = next_page(page.text, here) if len(found) < 120 else here
