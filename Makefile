@@ -19,9 +19,10 @@ run: $(VENV)/run.stamp ## the product itself; settings come from .env
 	$(BIN)/python -m siyu run
 
 test: $(VENV)/dev.stamp ## the whole suite, on SQLite and on a real PostgreSQL
-	@# What failed while two run side by side is asked once more, alone: a browser or a killed process may have
-	@# waited too long for a busy machine; what is really broken fails again.
-	$(BIN)/python -m pytest -m "not torture" -n 2 || $(BIN)/python -m pytest -m "not torture" --lf --lfnf none
+	@# Races, kills and ledgers get one word only. Browsers go by themselves, and one that waited too long is asked
+	@# again; what is really broken fails again.
+	$(BIN)/python -m pytest -m "not torture and not browser" -n 2
+	$(BIN)/python -m pytest -m "browser and not torture" || $(BIN)/python -m pytest -m browser --lf --lfnf none
 
 torture: $(VENV)/dev.stamp ## the long kill, soak and fuzz runs
 	$(BIN)/python -m pytest -m torture --timeout 1800
