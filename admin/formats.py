@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from babel import Locale, dates, numbers
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from siyu.kit.money import STARS, Money
 from siyu.kit.wording import Words, words
@@ -72,8 +72,7 @@ def reader() -> View:
 
 def number(value: float, *, digits: int = 0) -> str:
     """12,345; with digits, exactly that many after the point."""
-    pattern = "#,##0" + ("." + "0" * digits if digits else "")
-    return numbers.format_decimal(value, format=pattern, locale=reader().language)
+    return _number(value, digits, reader().language)
 
 
 def compact(value: float) -> str:
@@ -91,9 +90,24 @@ def percent(ratio: float, *, digits: int = 1, signed: bool = False) -> str:
 def money(amount: Amount | int, currency: str = "", *, whole: bool = False) -> str:
     """Money, or minor units and a currency; `whole` drops the digits after the point where space is short."""
     paid = Money(amount, currency) if isinstance(amount, int) else Money(amount.minor, amount.currency)
+    return _money(paid, whole, reader().language)
+
+
+# A list says the same day, count or price again and again, and Babel takes 60 µs to spell one; for a page of thirty
+# fans that was a quarter of its time.
+_remembered = lru_cache(maxsize=4096)
+
+
+@_remembered
+def _number(value: float, digits: int, language: Locale) -> str:
+    pattern = "#,##0" + ("." + "0" * digits if digits else "")
+    return numbers.format_decimal(value, format=pattern, locale=language)
+
+
+@_remembered
+def _money(paid: Money, whole: bool, locale: Locale) -> str:
     if paid.currency == STARS:
-        return f"{number(paid.minor)} ⭐"
-    locale = reader().language
+        return f"{_number(paid.minor, 0, locale)} ⭐"
     text = numbers.format_currency(
         paid.major,
         paid.currency,
@@ -108,9 +122,9 @@ def money(amount: Amount | int, currency: str = "", *, whole: bool = False) -> s
 def ago(moment: datetime) -> Markup:
     """ "12 minutes ago", with the exact moment for those who hover or listen; works ahead in time as well."""
     view = reader()
-    text = dates.format_timedelta(moment - view.now, add_direction=True, locale=view.language)
-    if abs((moment - view.now).total_seconds()) < 10:  # "in 0 seconds" says nothing
-        text = view.words.gettext("just now")
+    seconds = round((moment - view.now).total_seconds())
+    # "in 0 seconds" says nothing
+    text = _distance(seconds, view.language) if abs(seconds) >= 10 else view.words.gettext("just now")
     return _time(moment, text, title=date_time(moment))
 
 
@@ -121,22 +135,36 @@ def span(seconds: float) -> str:
 
 def date_time(moment: datetime) -> str:
     """Day and minute in the community's zone."""
-    both = str(dates.get_datetime_format("medium", locale=reader().language))
-    return both.replace("{1}", day(moment)).replace("{0}", clock_time(moment))
+    return _around(reader().language).replace("{1}", day(moment)).replace("{0}", clock_time(moment))
 
 
 def day(moment: date) -> str:
     """The calendar day; of a moment, the day it is in the community's zone."""
     view = reader()
     local = moment.astimezone(view.zone).date() if isinstance(moment, datetime) else moment
-    return dates.format_date(local, format="medium", locale=view.language)
+    return _day(local, view.language)
 
 
 def clock_time(moment: datetime) -> str:
     """Hour and minute in the community's zone."""
-    view = reader()
-    return dates.format_time(moment, format="HH:mm", tzinfo=view.zone, locale=view.language)
+    return f"{moment.astimezone(reader().zone):%H:%M}"
+
+
+@_remembered
+def _day(local: date, language: Locale) -> str:
+    return dates.format_date(local, format="medium", locale=language)
+
+
+@_remembered
+def _distance(seconds: int, language: Locale) -> str:
+    return dates.format_timedelta(seconds, add_direction=True, locale=language)
+
+
+@cache
+def _around(language: Locale) -> str:
+    """How a language puts day and time together."""
+    return str(dates.get_datetime_format("medium", locale=language))
 
 
 def _time(moment: datetime, text: str, *, title: str) -> Markup:
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), title, text)
+    return Markup(f'<time datetime="{moment.isoformat()}" title="{escape(title)}">{escape(text)}</time>')

@@ -128,13 +128,13 @@ def _everywhere(templates: Path) -> dict[str, Callable[..., object]]:
 
 
 def _icons(folder: Path) -> Callable[..., Markup]:
-    @lru_cache
     def drawing(name: str) -> Markup:
         found = _DRAWING.search((folder / f"{name}.svg").read_text("utf-8"))
         if not found:
             raise ValueError(f"{name}.svg holds no drawing")
         return Markup(" ".join(found[1].split()))  # our own committed file
 
+    @lru_cache(maxsize=1024)
     def icon(name: str, class_: str = "") -> Markup:
         """A lucide icon drawn in the text's colour; 16 px unless the class says otherwise."""
         return _SVG.format(Markup(' class="{}"').format(class_) if class_ else "", drawing(name))

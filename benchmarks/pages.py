@@ -9,9 +9,11 @@ while full recomputes run one after another.
 import argparse
 import asyncio
 import json
+import multiprocessing
 import statistics
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,15 +63,15 @@ async def _measure(path: Path, requests: int) -> tuple[Answers, Answers, int]:
     app, stop = open_app(settings), asyncio.Event()
     await _recompute(app)
     cookie = await _sign_in(app)
-    with bind(settings) as sock:
+    with bind(settings) as sock, _browser() as browser:
         site = f"http://127.0.0.1:{sock.getsockname()[1]}"
         async with asyncio.TaskGroup() as group:
             group.create_task(run_together(app, {"web": web_part(sock)}, stop))
             await asyncio.to_thread(_wait_for, site)
-            rest = await asyncio.to_thread(_ask, site, cookie, requests)
+            rest = await asyncio.wrap_future(browser.submit(_ask, site, cookie, requests))
             done = asyncio.Event()
             recomputes = group.create_task(_recompute_until(app, done))
-            busy = await asyncio.to_thread(_ask, site, cookie, requests)
+            busy = await asyncio.wrap_future(browser.submit(_ask, site, cookie, requests))
             done.set()
             runs = await recomputes
             stop.set()
@@ -95,6 +97,11 @@ async def _recompute_until(app: App, done: asyncio.Event) -> int:
         await _recompute(app)
         runs += 1
     return runs
+
+
+def _browser() -> ProcessPoolExecutor:
+    """A process of its own, as browsers are: a thread here would wait for the server's turns at the interpreter."""
+    return ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
 
 
 def _wait_for(site: str) -> None:

@@ -38,12 +38,14 @@ async def funnel(session: ReadSession, segment: str) -> Funnel:
     members = audience(segment).subquery()
     (fan_id,) = members.c
     in_segment = await session.one(select(func.count()).select_from(members))
-    # Walking over the few who cannot be reached: 4 ms where joining all 95,000 members takes 130.
-    reason = reason_to_skip()
-    counts = [func.count().filter(reason == name) for name in ("gone", "blocked", "unreachable", "muted")]
-    is_member = select(fan_id).where(fan_id == col(Fan.id)).exists()
-    (lost,) = await session.rows(select(*counts).select_from(Fan).where(OUT_OF_REACH, is_member))
-    return Funnel(in_segment, *lost)
+    # Walking over the few who cannot be reached takes 9 ms where joining all 95,000 members takes 130;
+    # taken by themselves first, or SQLite walks over everybody after all.
+    reason = reason_to_skip().label("reason")
+    out = select(col(Fan.id).label("id"), reason).where(OUT_OF_REACH).cte("out_of_reach").prefix_with("MATERIALIZED")
+    is_member = select(fan_id).where(fan_id == out.c.id).exists()
+    counted = select(out.c.reason, func.count()).where(is_member).group_by(out.c.reason)
+    by_reason = {name: count for name, count in await session.rows(counted)}  # noqa: C416 - dict() loses its types
+    return Funnel(in_segment, *(by_reason.get(name, 0) for name, _ in _REASONS))
 
 
 async def freeze(session: WriteSession, broadcast: Broadcast) -> int:

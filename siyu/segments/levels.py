@@ -1,7 +1,7 @@
 """Levels: staged where they differ, written with their history, counted into sizes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Insert,
+    ScalarSelect,
     Select,
     Table,
     and_,
@@ -19,9 +20,11 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     select,
     true,
     union_all,
+    update,
 )
 
 from siyu.kit.database import Params, ReadSession, WriteSession
@@ -48,10 +51,12 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Size:
-    """How many fans a level holds, and how many of them can be reached."""
+    """How many fans a level holds, how many of them can be reached, and how many came and went in this run."""
 
     size: int = 0
     reachable: int = 0
+    entered: int = 0
+    left: int = 0
 
 
 Sizes = Mapping[tuple[str, str], Size]  # by dimension and level
@@ -73,7 +78,7 @@ async def write_levels(
 ) -> int:
     """Write the staged levels and what changed; returns how many levels did."""
     if coming_back:
-        await session.run(delete(level_change).where(level_change.c.cause == Cause.LOOK))
+        await _forget_the_look(session)
     changed = await session.run(_changes(ruled, look=look), given)
     await session.run(_in_place(session.dialect))
     return changed
@@ -91,6 +96,12 @@ async def old_sizes(session: ReadSession) -> Sizes:
     return {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows if dimension}
 
 
+async def moves(session: ReadSession) -> Sizes:
+    """How many of the staged fans each level gains and loses."""
+    rows = await session.rows(_moves())
+    return {(dimension, level): Size(entered=entered, left=left) for dimension, level, entered, left in rows}
+
+
 async def newest_sizes(session: ReadSession, *, day: date) -> Sizes:
     """What the lists showed last, up to a day."""
     newest = select(func.max(level_size.c.day)).where(level_size.c.day <= day).scalar_subquery()
@@ -99,14 +110,16 @@ async def newest_sizes(session: ReadSession, *, day: date) -> Sizes:
     return {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows}
 
 
-def moved(base: Sizes, old: Sizes, new: Sizes) -> Sizes:
-    """The base without what the staged fans held, and with what they hold now."""
+def moved(base: Sizes, old: Sizes, new: Sizes, moves: Sizes) -> Sizes:
+    """The base without what the staged fans held, and with what they hold now; and who came and went."""
     keys = [(dimension.key, level.key) for dimension in DIMENSIONS for level in dimension.levels]
     none = Size()
     return {
         key: Size(
             base.get(key, none).size - old.get(key, none).size + new.get(key, none).size,
             base.get(key, none).reachable - old.get(key, none).reachable + new.get(key, none).reachable,
+            moves.get(key, none).entered,
+            moves.get(key, none).left,
         )
         for key in keys
     }
@@ -117,13 +130,33 @@ async def write_sizes(session: WriteSession, sizes: Sizes, *, day: date, coming_
     if coming_back:
         await session.run(delete(level_size).where(level_size.c.day > day))
     new = session.insert(level_size)
-    values = {"size": new.excluded.size, "reachable": new.excluded.reachable}
+    values = {
+        "size": new.excluded.size,
+        "reachable": new.excluded.reachable,
+        "entered": level_size.c.entered + new.excluded.entered,
+        "left": level_size.c.left + new.excluded.left,
+    }
     statement = new.on_conflict_do_update(index_elements=["dimension", "level", "day"], set_=values)
     rows = [
-        {"dimension": dimension, "level": level, "day": day, "size": size.size, "reachable": size.reachable}
+        {"dimension": dimension, "level": level, "day": day, **asdict(size)}
         for (dimension, level), size in sizes.items()
     ]
     await session.run_many(statement, rows)
+
+
+async def _forget_the_look(session: WriteSession) -> None:
+    """Its changes go, and the days it wrote to are counted without them."""
+    looked_at = select(level_change.c.day).where(level_change.c.cause == Cause.LOOK).distinct()
+    days = [day for (day,) in await session.rows(looked_at)]
+    await session.run(delete(level_change).where(level_change.c.cause == Cause.LOOK))
+    came, went = (_count_of_changes(level_change.c[name]) for name in ("new_level", "old_level"))
+    await session.run(update(level_size).where(level_size.c.day.in_(days)).values(entered=came, left=went))
+
+
+def _count_of_changes(level: ColumnElement[str]) -> ScalarSelect[int]:
+    """Of the size's own dimension and day, those to or from its level."""
+    same = (level_change.c.dimension == level_size.c.dimension, level_change.c.day == level_size.c.day)
+    return select(func.count()).select_from(level_change).where(*same, level == level_size.c.level).scalar_subquery()
 
 
 @lru_cache
@@ -185,6 +218,19 @@ def _counted_before() -> Select[*tuple[Any, ...]]:
     joined = joined.outerjoin(fan_metrics, fan_metrics.c.fan_id == stage.fans.c.fan_id)
     level = (fan_level.c.dimension, fan_level.c.level)
     return select(*level, func.count(), _reachable(fan_metrics)).select_from(joined).group_by(*level)
+
+
+@cache
+def _moves() -> Select[*tuple[Any, ...]]:
+    staged = stage.levels.c
+    differing = staged.new_level.is_distinct_from(staged.old_level)
+    none: ColumnElement[int] = literal_column("0")
+    one: ColumnElement[int] = literal_column("1")
+    came = select(staged.dimension, staged.new_level.label("level"), one.label("came"), none.label("went"))
+    went = select(staged.dimension, staged.old_level, none, one).where(staged.old_level.is_not(None))
+    both = union_all(came.where(differing), went.where(differing)).subquery()
+    level = (both.c.dimension, both.c.level)
+    return select(*level, func.sum(both.c.came), func.sum(both.c.went)).group_by(*level)
 
 
 def _before_the_look() -> Select[*tuple[Any, ...]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 from sqlmodel import col
 
 from siyu.fans import matches
@@ -16,7 +16,7 @@ from siyu.kit.wording import ENGLISH, Words
 from siyu.segments.dimensions import DIMENSIONS, Dimension, Direction, Level, parse_key
 from siyu.segments.reasons import Facts, why
 from siyu.segments.thresholds import thresholds_applied
-from siyu.tables import AsOf, Fan, FanLevel, FanMetrics, LevelChange, LevelSize, Reach
+from siyu.tables import AsOf, Fan, FanLevel, FanMetrics, LevelSize, Reach
 
 TREND_DAYS = 30
 
@@ -255,11 +255,10 @@ def _after(cursor: str) -> ColumnElement[bool]:
 async def _changes(
     session: ReadSession, dimension: Dimension, level: Level, first: date, last: date
 ) -> dict[date, tuple[int, int]]:
-    entered = func.count().filter(col(LevelChange.new_level) == level.key)
-    left = func.count().filter(col(LevelChange.old_level) == level.key)
-    counted = select(col(LevelChange.day), entered, left).group_by(col(LevelChange.day))
-    shown = (col(LevelChange.dimension) == dimension.key, col(LevelChange.day).between(first, last))
-    return {day: (entered, left) for day, entered, left in await session.rows(counted.where(*shown))}
+    columns = (col(LevelSize.day), col(LevelSize.entered), col(LevelSize.left))
+    place = (col(LevelSize.dimension) == dimension.key, col(LevelSize.level) == level.key)
+    shown = select(*columns).where(*place, col(LevelSize.day).between(first, last))
+    return {day: (entered, left) for day, entered, left in await session.rows(shown)}
 
 
 def _days(first: date, last: date) -> list[date]:

@@ -244,10 +244,11 @@ async def _stage_others(session: WriteSession, plan: Plan) -> None:
 async def _sizes(session: ReadSession, plan: Plan, given: Params) -> levels.Sizes:
     """Everybody counted, or what the staged fans change of the sizes that stand."""
     new = await levels.new_sizes(session, given, rules=plan.rules)
+    moves = await levels.moves(session)
     if plan.mode is Mode.FULL or plan.before is None:
-        return levels.moved({}, {}, new)
+        return levels.moved({}, {}, new, moves)
     base = await levels.newest_sizes(session, day=plan.before.day)
-    return levels.moved(base, await levels.old_sizes(session), new)
+    return levels.moved(base, await levels.old_sizes(session), new, moves)
 
 
 async def _claim(session: WriteSession, plan: Plan) -> None:

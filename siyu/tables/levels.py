@@ -109,7 +109,7 @@ class LevelChange(SQLModel, table=True):
 
 
 class LevelSize(SQLModel, table=True):
-    """How many fans a level held at the end of a day; the newest day is what lists show."""
+    """How many fans a level held at the end of a day, and came and went in it; the newest day is what lists show."""
 
     __tablename__ = "level_size"
 
@@ -118,6 +118,8 @@ class LevelSize(SQLModel, table=True):
     day: date = Field(primary_key=True, sa_type=Day)
     size: int = Field(sa_type=BigInteger)
     reachable: int = Field(sa_type=BigInteger)
+    entered: int = Field(sa_type=BigInteger)
+    left: int = Field(sa_type=BigInteger)
 
 
 class DimensionRule(SQLModel, table=True):
