@@ -22,7 +22,7 @@ test: $(VENV)/dev.stamp ## the whole suite, on SQLite and on a real PostgreSQL
 	@# Races, kills and ledgers get one word only. Browsers go by themselves, and one that waited too long is asked
 	@# again; what is really broken fails again.
 	$(BIN)/python -m pytest -m "not torture and not browser" -n 2
-	$(BIN)/python -m pytest -m "browser and not torture" || $(BIN)/python -m pytest -m browser --lf --lfnf none
+	$(BIN)/python -m pytest -m "browser and not torture" -n 2
 
 torture: $(VENV)/dev.stamp ## the long kill, soak and fuzz runs
 	$(BIN)/python -m pytest -m torture --timeout 1800

@@ -2,12 +2,12 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable, Row, Table, event, inspect, text
+from sqlalchemy import Connection, Engine, Executable, Row, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -17,9 +17,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from sqlmodel import SQLModel
 
+from siyu.kit.staging import Params, Staging, insert_into, staged, to_the_end
+
 Model = TypeVar("Model", bound=SQLModel)
 Value = TypeVar("Value")
-Params = Mapping[str, Any]  # Any: whatever a column takes
 
 BUSY_MILLISECONDS = 10_000
 READERS = 8
@@ -89,8 +90,7 @@ class WriteSession(ReadSession):
 
     def insert(self, model: type[SQLModel] | Table) -> "sqlite.Insert | postgresql.Insert":
         """An INSERT that knows ON CONFLICT; both dialects spell it alike."""
-        table = model if isinstance(model, Table) else inspect(model).local_table
-        return postgresql.insert(table) if self.dialect == "postgresql" else sqlite.insert(table)
+        return insert_into(self.dialect, model)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -115,10 +115,11 @@ class Database:
             _make_room(self.url)
             self._reader = _sqlite_engine(self.url, begin="BEGIN", readonly=True)
             self._writer = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE")
-            self._stager = _sqlite_engine(self.url, begin="BEGIN")
+            self._stager = create_engine(sync_url(url), pool_size=1, max_overflow=0, pool_timeout=60)
+            prepare_sqlite(self._stager)
         else:
             self._writer = create_async_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=10)
-            self._stager = self._writer
+            self._stager = create_engine(sync_url(url), pool_pre_ping=True, pool_size=1, max_overflow=3)
             self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @asynccontextmanager
@@ -133,41 +134,14 @@ class Database:
         async with self._turn, _session(self._writer) as session, session.begin():
             yield WriteSession(session)
 
-    @asynccontextmanager
-    async def staging(self) -> AsyncIterator["Staging"]:
+    def staging(self) -> AbstractAsyncContextManager[Staging]:
         """One connection with temporary tables, for work that computes long and writes briefly."""
-        async with self._stager.connect() as connection:
-            yield Staging(connection, self._turn)
+        return staged(self._stager, self._turn)
 
     async def close(self) -> None:
-        for engine in {id(e): e for e in (self._reader, self._writer, self._stager)}.values():
+        for engine in {id(e): e for e in (self._reader, self._writer)}.values():
             await engine.dispose()
-
-
-class Staging:
-    """A snapshot to compute in, then a short turn at writing, on the same connection."""
-
-    def __init__(self, connection: AsyncConnection, turn: "asyncio.Lock | nullcontext[None]") -> None:
-        self._connection = connection
-        self._turn = turn
-
-    @asynccontextmanager
-    async def computing(self) -> AsyncIterator[WriteSession]:
-        """May fill temporary tables only: on SQLite the file's writer stays free meanwhile."""
-        async with _session(self._connection) as session, session.begin():
-            yield WriteSession(session)
-
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[WriteSession]:
-        """A turn at writing; waits for the others first, so that SQLite never says busy."""
-        async with self._turn:
-            option = {"begin": "BEGIN IMMEDIATE"}
-            connection = await self._connection.execution_options(**option)
-            try:
-                async with _session(connection) as session, session.begin():
-                    yield WriteSession(session)
-            finally:
-                await self._connection.execution_options(begin="BEGIN")
+        await to_the_end(self._stager.dispose)
 
 
 def async_url(url: str) -> URL:

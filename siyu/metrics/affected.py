@@ -6,30 +6,30 @@ from functools import cache
 
 from sqlalchemy import Insert, literal, select
 
-from siyu.kit.database import WriteSession
+from siyu.kit.staging import Batch
 from siyu.metrics import stage
 from siyu.metrics.days import Rows, fan_day
 from siyu.metrics.measures import EDGES
 from siyu.metrics.sums import Crossing, fan, fan_metrics, referral
 
 
-async def stage_fans_with_facts(session: WriteSession) -> None:
+def stage_fans_with_facts(batch: Batch) -> None:
     """Fans of the staged days, and who brought them: their numbers count their friends'."""
-    await session.run(_with_facts(session.dialect))
-    await session.run(_who_brought_them(session.dialect, by_fact=True))
+    batch.run(_with_facts(batch.dialect))
+    batch.run(_who_brought_them(batch.dialect, by_fact=True))
 
 
-async def stage_fans_by_time(session: WriteSession, *, before: date, day: date, crossings: Iterable[Crossing]) -> None:
+def stage_fans_by_time(batch: Batch, *, before: date, day: date, crossings: Iterable[Crossing]) -> None:
     """Fans for whom a day left a window, or a threshold was crossed, after `before` and up to `day`."""
     for edge in EDGES:
-        await session.run(_staged(session.dialect, _leaving(edge, before, day), by_fact=False))
+        batch.run(_staged(batch.dialect, _leaving(edge, before, day), by_fact=False))
     for crossing in crossings:
-        await session.run(_staged(session.dialect, _crossed(crossing, before, day), by_fact=False))
-    await session.run(_who_brought_them(session.dialect, by_fact=False))
+        batch.run(_staged(batch.dialect, _crossed(crossing, before, day), by_fact=False))
+    batch.run(_who_brought_them(batch.dialect, by_fact=False))
 
 
-async def stage_everybody(session: WriteSession) -> None:
-    await session.run(_staged(session.dialect, select(fan.c.id.label("fan_id")), by_fact=False))
+def stage_everybody(batch: Batch) -> None:
+    batch.run(_staged(batch.dialect, select(fan.c.id.label("fan_id")), by_fact=False))
 
 
 def _leaving(edge: int, before: date, day: date) -> Rows:

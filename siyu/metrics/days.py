@@ -18,7 +18,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from siyu.kit.database import Params, WriteSession
+from siyu.kit.staging import Batch, Params
 from siyu.metrics import stage
 from siyu.metrics.stage import AS_OF, CURRENCY
 from siyu.tables import DirtyDay, FanDay, Interaction, Purchase, Refund
@@ -29,32 +29,32 @@ fan_day, dirty_day = stage.table_of(FanDay), stage.table_of(DirtyDay)
 Rows = Select[*tuple[object, ...]]
 
 
-async def capture_dirty(session: WriteSession, given: Params) -> None:
+def capture_dirty(batch: Batch, given: Params) -> None:
     """Stage which days have new facts up to as_of; facts written later keep their rows."""
-    await session.run(_capture(), given)
-    await session.run(_captured_days(), given)
+    batch.run(_capture(), given)
+    batch.run(_captured_days(), given)
 
 
-async def stage_paid_back(session: WriteSession, given: Params, *, everywhere: bool) -> None:
+def stage_paid_back(batch: Batch, given: Params, *, everywhere: bool) -> None:
     """What was given back of each purchase up to as_of, everywhere or on the staged days."""
-    await session.run(_paid_back(everywhere=everywhere), given)
+    batch.run(_paid_back(everywhere=everywhere), given)
 
 
-async def find_drift(session: WriteSession, given: Params) -> None:
+def find_drift(batch: Batch, given: Params) -> None:
     """Stage every day that stands otherwise than the facts say."""
     for differing in (_interactions_differ(), _purchases_differ(), _nothing_left()):
-        await session.run(stage.add(session.dialect, stage.dirty_days, differing), given)
+        batch.run(stage.add(batch.dialect, stage.dirty_days, differing), given)
 
 
-async def count_again(session: WriteSession, given: Params) -> None:
+def count_again(batch: Batch, given: Params) -> None:
     """The staged days, as the facts up to as_of make them."""
-    await session.run(_days_counted_again(), given)
+    batch.run(_days_counted_again(), given)
 
 
-async def write_days(session: WriteSession) -> None:
+def write_days(batch: Batch) -> None:
     """Put the staged days in the place of those that stand; empty ones go, and the answered requests with them."""
-    for statement in (_emptied(), _counted(session.dialect), _answered()):
-        await session.run(statement)
+    for statement in (_emptied(), _counted(batch.dialect), _answered()):
+        batch.run(statement)
 
 
 @cache

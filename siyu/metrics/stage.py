@@ -24,7 +24,7 @@ from sqlmodel import SQLModel
 
 from siyu.kit.clock import EPOCH
 from siyu.kit.columns import BigKey, Day, Instant
-from siyu.kit.database import Params, WriteSession
+from siyu.kit.staging import Batch, Params
 from siyu.tables import FanDay, FanMetrics
 
 _STAGE = MetaData()
@@ -121,21 +121,21 @@ def _insert(dialect: str, table: Table, rows: Select[*tuple[Any, ...]]) -> postg
     return new.from_select(table.c.keys(), rows)
 
 
-async def set_up(session: WriteSession) -> None:
+def set_up(batch: Batch) -> None:
     """Empty tables: made once for each connection, since making and dropping them costs more than a small run."""
-    if not await session.rows(text(_FIND[session.dialect])):
+    if not batch.rows(text(_FIND[batch.dialect])):
         for table in _STAGE.sorted_tables:
-            await session.run(CreateTable(table))
-    await _clear(session)
+            batch.run(CreateTable(table))
+    _clear(batch)
 
 
-async def _clear(session: WriteSession) -> None:
-    if session.dialect == "postgresql":
+def _clear(batch: Batch) -> None:
+    if batch.dialect == "postgresql":
         # Rows that were only deleted would stay: nothing vacuums temporary tables.
-        await session.run(text("TRUNCATE " + ", ".join(table.name for table in _STAGE.sorted_tables)))
+        batch.run(text("TRUNCATE " + ", ".join(table.name for table in _STAGE.sorted_tables)))
         return
     for table in _STAGE.sorted_tables:
-        await session.run(table.delete())
+        batch.run(table.delete())
 
 
 _FIND = {

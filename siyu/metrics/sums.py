@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from siyu.fans import can_be_reached
-from siyu.kit.database import Params, WriteSession
+from siyu.kit.staging import Batch, Params
 from siyu.metrics import stage
 from siyu.metrics.days import Rows, fan_day, purchase, refund
 from siyu.metrics.measures import WINDOWS, Window, day_number
@@ -50,18 +50,18 @@ class Qualifying:
     hold_days: int  # and is so old without a refund in that time
 
 
-async def sum_up(session: WriteSession, given: Params, *, qualifying: Qualifying) -> None:
+def sum_up(batch: Batch, given: Params, *, qualifying: Qualifying) -> None:
     """Stage the numbers of every staged fan.
 
     Fans none of whose days was counted again come straight from the days that stand, the others from both.
     """
     for statement in (_own_of_fans_as_they_stand(), _own_of_fans_counted_again(), _referred(qualifying), _changed()):
-        await session.run(statement, given)
+        batch.run(statement, given)
 
 
-async def write_metrics(session: WriteSession) -> None:
+def write_metrics(batch: Batch) -> None:
     """Rows that differ take the place of those that stand; the others are not touched."""
-    await session.run(_in_place(session.dialect))
+    batch.run(_in_place(batch.dialect))
 
 
 def hold_over(qualifying: Qualifying) -> Crossing:

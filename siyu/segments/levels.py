@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from siyu.kit.database import Params, ReadSession, WriteSession
+from siyu.kit.staging import Batch, Params
 from siyu.metrics import stage
 from siyu.metrics.stage import AS_OF, TODAY
 from siyu.segments.compiler import Scope, level_in
@@ -62,51 +62,49 @@ class Size:
 Sizes = Mapping[tuple[str, str], Size]  # by dimension and level
 
 
-async def stage_levels(session: WriteSession, given: Params, *, rules: str, coming_back: bool) -> None:
+def stage_levels(batch: Batch, given: Params, *, rules: str, coming_back: bool) -> None:
     """Stage the levels that differ from those that stand.
 
     Coming back from a look at another time, those that stood before it count, and every row is staged:
     what the look wrote in their place must go.
     """
     if coming_back:
-        await session.run(insert(stage.standing).from_select(stage.standing.c.keys(), _before_the_look()))
-    await session.run(_differing(rules, coming_back=coming_back), given)
+        batch.run(insert(stage.standing).from_select(stage.standing.c.keys(), _before_the_look()))
+    batch.run(_differing(rules, coming_back=coming_back), given)
 
 
-async def write_levels(
-    session: WriteSession, given: Params, *, ruled: frozenset[str], look: bool, coming_back: bool
-) -> int:
+def write_levels(batch: Batch, given: Params, *, ruled: frozenset[str], look: bool, coming_back: bool) -> int:
     """Write the staged levels and what changed; returns how many levels did."""
     if coming_back:
-        await _forget_the_look(session)
-    changed = await session.run(_changes(ruled, look=look), given)
-    await session.run(_in_place(session.dialect))
+        _forget_the_look(batch)
+    changed = batch.run(_changes(ruled, look=look), given)
+    batch.run(_in_place(batch.dialect))
     return changed
 
 
-async def new_sizes(session: ReadSession, given: Params, *, rules: str) -> Sizes:
+def new_sizes(batch: Batch, given: Params, *, rules: str) -> Sizes:
     """How many of the staged fans each level will hold."""
-    rows = await session.rows(_counted(rules), given)
+    rows = batch.rows(_counted(rules), given)
     return {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows}
 
 
-async def old_sizes(session: ReadSession) -> Sizes:
+def old_sizes(batch: Batch) -> Sizes:
     """How many of the staged fans each level holds so far."""
-    rows = await session.rows(_counted_before())
+    rows = batch.rows(_counted_before())
     return {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows if dimension}
 
 
-async def moves(session: ReadSession) -> Sizes:
+def moves(batch: Batch) -> Sizes:
     """How many of the staged fans each level gains and loses."""
-    rows = await session.rows(_moves())
+    rows = batch.rows(_moves())
     return {(dimension, level): Size(entered=entered, left=left) for dimension, level, entered, left in rows}
 
 
-async def newest_sizes(session: ReadSession, *, day: date) -> Sizes:
+def newest_sizes(batch: Batch, *, day: date) -> Sizes:
     """What the lists showed last, up to a day."""
     newest = select(func.max(level_size.c.day)).where(level_size.c.day <= day).scalar_subquery()
     columns = (level_size.c.dimension, level_size.c.level, level_size.c.size, level_size.c.reachable)
-    rows = await session.rows(select(*columns).where(level_size.c.day == newest))
+    rows = batch.rows(select(*columns).where(level_size.c.day == newest))
     return {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows}
 
 
@@ -125,11 +123,11 @@ def moved(base: Sizes, old: Sizes, new: Sizes, moves: Sizes) -> Sizes:
     }
 
 
-async def write_sizes(session: WriteSession, sizes: Sizes, *, day: date, coming_back: bool) -> None:
+def write_sizes(batch: Batch, sizes: Sizes, *, day: date, coming_back: bool) -> None:
     """The day's row of every level; a look into the future leaves none behind."""
     if coming_back:
-        await session.run(delete(level_size).where(level_size.c.day > day))
-    new = session.insert(level_size)
+        batch.run(delete(level_size).where(level_size.c.day > day))
+    new = batch.insert(level_size)
     values = {
         "size": new.excluded.size,
         "reachable": new.excluded.reachable,
@@ -141,16 +139,16 @@ async def write_sizes(session: WriteSession, sizes: Sizes, *, day: date, coming_
         {"dimension": dimension, "level": level, "day": day, **asdict(size)}
         for (dimension, level), size in sizes.items()
     ]
-    await session.run_many(statement, rows)
+    batch.run_many(statement, rows)
 
 
-async def _forget_the_look(session: WriteSession) -> None:
+def _forget_the_look(batch: Batch) -> None:
     """Its changes go, and the days it wrote to are counted without them."""
     looked_at = select(level_change.c.day).where(level_change.c.cause == Cause.LOOK).distinct()
-    days = [day for (day,) in await session.rows(looked_at)]
-    await session.run(delete(level_change).where(level_change.c.cause == Cause.LOOK))
+    days = [day for (day,) in batch.rows(looked_at)]
+    batch.run(delete(level_change).where(level_change.c.cause == Cause.LOOK))
     came, went = (_count_of_changes(level_change.c[name]) for name in ("new_level", "old_level"))
-    await session.run(update(level_size).where(level_size.c.day.in_(days)).values(entered=came, left=went))
+    batch.run(update(level_size).where(level_size.c.day.in_(days)).values(entered=came, left=went))
 
 
 def _count_of_changes(level: ColumnElement[str]) -> ScalarSelect[int]:

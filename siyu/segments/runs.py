@@ -18,8 +18,9 @@ from sqlmodel import col, func, select
 
 from siyu import leases
 from siyu.kit.clock import local_day
-from siyu.kit.database import Database, Params, ReadSession, WriteSession
+from siyu.kit.database import Database, ReadSession
 from siyu.kit.errors import Conflict
+from siyu.kit.staging import Batch, Params
 from siyu.metrics import affected, days, stage, sums
 from siyu.metrics.sums import Qualifying
 from siyu.segments import levels
@@ -206,52 +207,58 @@ async def _carry_out(
     database: Database, plan: Plan, currency: str, *, started: float, job: str, keep_empty: bool
 ) -> Run:
     given = stage.parameters(as_of=plan.as_of, day=plan.day, currency=currency)
+
+    def compute(batch: Batch) -> tuple[levels.Sizes, int]:
+        sizes = _compute(batch, plan, given)
+        return sizes, batch.one(select(func.count()).select_from(stage.fans))
+
     async with database.staging() as staging:
-        async with staging.computing() as session:
-            sizes = await _compute(session, plan, given)
-            touched = await session.one(select(func.count()).select_from(stage.fans))
-        async with staging.writing() as session:
-            await _claim(session, plan)
-            changed = await _write(session, plan, given, sizes)
+        sizes, touched = await staging.compute(compute)
+
+        def write(batch: Batch) -> Run:
+            _claim(batch, plan)
+            changed = _write(batch, plan, given, sizes)
             ms = round((perf_counter() - started) * 1000)
-            run_id = await _note(session, plan, job, ms, touched, changed) if touched or keep_empty else None
-    return Run(run_id, plan.mode, touched, changed, ms, plan.as_of)
+            run_id = _note(batch, plan, job, ms, touched, changed) if touched or keep_empty else None
+            return Run(run_id, plan.mode, touched, changed, ms, plan.as_of)
+
+        return await staging.write(write)
 
 
-async def _compute(session: WriteSession, plan: Plan, given: Params) -> levels.Sizes:
+def _compute(batch: Batch, plan: Plan, given: Params) -> levels.Sizes:
     """Fill the stage from one moment's facts; returns the sizes of all levels afterwards."""
-    await stage.set_up(session)
-    await days.capture_dirty(session, given)
-    await days.stage_paid_back(session, given, everywhere=plan.mode is Mode.FULL)
+    stage.set_up(batch)
+    days.capture_dirty(batch, given)
+    days.stage_paid_back(batch, given, everywhere=plan.mode is Mode.FULL)
     if plan.mode is Mode.FULL:
-        await days.find_drift(session, given)
-    await days.count_again(session, given)
-    await affected.stage_fans_with_facts(session)
-    await _stage_others(session, plan)
-    await sums.sum_up(session, given, qualifying=plan.qualifying)
-    await levels.stage_levels(session, given, rules=plan.rules, coming_back=plan.coming_back)
-    return await _sizes(session, plan, given)
+        days.find_drift(batch, given)
+    days.count_again(batch, given)
+    affected.stage_fans_with_facts(batch)
+    _stage_others(batch, plan)
+    sums.sum_up(batch, given, qualifying=plan.qualifying)
+    levels.stage_levels(batch, given, rules=plan.rules, coming_back=plan.coming_back)
+    return _sizes(batch, plan, given)
 
 
-async def _stage_others(session: WriteSession, plan: Plan) -> None:
+def _stage_others(batch: Batch, plan: Plan) -> None:
     if plan.mode is Mode.FULL or plan.before is None:
-        await affected.stage_everybody(session)
+        affected.stage_everybody(batch)
     elif plan.mode is Mode.WINDOW:
         moments = crossings(plan.thresholds) | {sums.hold_over(plan.qualifying)}
-        await affected.stage_fans_by_time(session, before=plan.before.day, day=plan.day, crossings=moments)
+        affected.stage_fans_by_time(batch, before=plan.before.day, day=plan.day, crossings=moments)
 
 
-async def _sizes(session: ReadSession, plan: Plan, given: Params) -> levels.Sizes:
+def _sizes(batch: Batch, plan: Plan, given: Params) -> levels.Sizes:
     """Everybody counted, or what the staged fans change of the sizes that stand."""
-    new = await levels.new_sizes(session, given, rules=plan.rules)
-    moves = await levels.moves(session)
+    new = levels.new_sizes(batch, given, rules=plan.rules)
+    moves = levels.moves(batch)
     if plan.mode is Mode.FULL or plan.before is None:
         return levels.moved({}, {}, new, moves)
-    base = await levels.newest_sizes(session, day=plan.before.day)
-    return levels.moved(base, await levels.old_sizes(session), new, moves)
+    base = levels.newest_sizes(batch, day=plan.before.day)
+    return levels.moved(base, levels.old_sizes(batch), new, moves)
 
 
-async def _claim(session: WriteSession, plan: Plan) -> None:
+def _claim(batch: Batch, plan: Plan) -> None:
     """Move the moment on, if nobody else did since this run was planned."""
     seen = plan.before.revision if plan.before else 0
     values = {
@@ -261,22 +268,20 @@ async def _claim(session: WriteSession, plan: Plan) -> None:
         "revision": seen + 1,
         "held_until": plan.held_until,
     }
-    new = session.insert(AsOf).values(id=1, **values)
+    new = batch.insert(AsOf).values(id=1, **values)
     claim = new.on_conflict_do_update(index_elements=["id"], set_=values, where=col(AsOf.revision) == seen)
-    if not await session.returning(claim.returning(col(AsOf.revision))):
+    if not batch.rows(claim.returning(col(AsOf.revision))):
         raise _Overtaken
 
 
-async def _write(session: WriteSession, plan: Plan, given: Params, sizes: levels.Sizes) -> int:
-    await days.write_days(session)
-    await sums.write_metrics(session)
-    changed = await levels.write_levels(session, given, ruled=plan.ruled, look=plan.look, coming_back=plan.coming_back)
-    await levels.write_sizes(session, sizes, day=plan.day, coming_back=plan.coming_back)
+def _write(batch: Batch, plan: Plan, given: Params, sizes: levels.Sizes) -> int:
+    days.write_days(batch)
+    sums.write_metrics(batch)
+    changed = levels.write_levels(batch, given, ruled=plan.ruled, look=plan.look, coming_back=plan.coming_back)
+    levels.write_sizes(batch, sizes, day=plan.day, coming_back=plan.coming_back)
     return changed
 
 
-async def _note(session: WriteSession, plan: Plan, job: str, ms: int, touched: int, changed: int) -> int | None:
-    run = JobRun(job=job, mode=plan.mode, started_at=plan.now, milliseconds=ms, touched=touched, changed=changed)
-    session.add(run)
-    await session.flush()
-    return run.id
+def _note(batch: Batch, plan: Plan, job: str, ms: int, touched: int, changed: int) -> int | None:
+    line = {"job": job, "mode": plan.mode, "started_at": plan.now, "milliseconds": ms, "touched": touched}
+    return batch.one(batch.insert(JobRun).values(**line, changed=changed).returning(col(JobRun.id)))

@@ -1,6 +1,7 @@
 """Sessions keep their promises on both databases."""
 
 import asyncio
+import threading
 
 import pytest
 from sqlalchemy import text, update
@@ -9,6 +10,7 @@ from sqlmodel import col, select
 
 from siyu.app import App
 from siyu.kit.database import WriteSession
+from siyu.kit.staging import Batch
 from siyu.tables import Lease
 from tests.clocks import NOON
 
@@ -64,16 +66,50 @@ async def test_writers_take_turns_and_none_is_refused(app: App) -> None:
 
 
 async def test_staging_computes_aside_and_writes_briefly(app: App) -> None:
+    computing, written = threading.Event(), threading.Event()
+
+    def compute(batch: Batch) -> None:
+        batch.run(text("CREATE TEMPORARY TABLE aside AS SELECT 'me' AS owner"))
+        computing.set()
+        assert written.wait(10)
+
+    def write(batch: Batch) -> None:
+        batch.run(text("UPDATE lease SET owner = (SELECT owner FROM aside)"))
+        batch.run(text("DROP TABLE aside"))
+
     async with app.database.staging() as staging:
-        async with staging.computing() as session:
-            await session.run(text("CREATE TEMPORARY TABLE aside AS SELECT 'me' AS owner"))
-            async with app.database.writing() as other:
-                other.add(Lease(name="a", owner="b", until=NOON))
-        async with staging.writing() as session:
-            await session.run(text("UPDATE lease SET owner = (SELECT owner FROM aside)"))
-            await session.run(text("DROP TABLE aside"))
+        aside = asyncio.ensure_future(staging.compute(compute))
+        await asyncio.to_thread(computing.wait, 10)
+        async with app.database.writing() as other:
+            other.add(Lease(name="a", owner="b", until=NOON))
+        written.set()
+        await aside
+        await staging.write(write)
 
     assert await _owner(app) == "me"
+
+
+async def test_whoever_is_cancelled_waits_for_the_batch_to_end(app: App) -> None:
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work(batch: Batch) -> None:
+        begun.set()
+        assert may_end.wait(10)
+        assert batch.rows(text("SELECT 1")) == [(1,)]  # the connection is still this batch's own
+        ended.set()
+
+    async def stage() -> None:
+        async with app.database.staging() as staging:
+            await staging.compute(work)
+
+    running = asyncio.ensure_future(stage())
+    await asyncio.to_thread(begun.wait, 10)
+    running.cancel()
+    asyncio.get_running_loop().call_later(0.1, may_end.set)
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert ended.is_set()
 
 
 async def _owner(app: App) -> str | None:
