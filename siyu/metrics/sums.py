@@ -119,10 +119,11 @@ def _totals(fan_id: ColumnElement[int], days: FromClause) -> Rows:
 
 def _windowed(days: FromClause, window: Window) -> ColumnElement[int]:
     """Days after as_of hold no facts of this run, so only the far end of a window is asked for."""
-    measure: ColumnElement[int] = days.c[window.measure]
+    total: ColumnElement[int] = func.sum(days.c[window.measure])
     if window.days is not None:
-        measure = case((day_number(days.c.day) > TODAY - window.days, measure), else_=literal_column("0"))
-    return func.coalesce(func.sum(measure), literal_column("0"))
+        # Not summing costs a third of summing zeros, and most days are older than most windows.
+        total = func.sum(days.c[window.measure]).filter(day_number(days.c.day) > TODAY - window.days)
+    return func.coalesce(total, literal_column("0"))
 
 
 @lru_cache

@@ -58,8 +58,24 @@ class Size:
     entered: int = 0
     left: int = 0
 
+    def and_then(self, move: "Move") -> "Size":
+        """After one more run's moves."""
+        size = self.size + move.entered - move.left
+        return Size(size, self.reachable + move.gained - move.lost, move.entered, move.left)
+
+
+@dataclass(frozen=True)
+class Move:
+    """How many fans came into a level and left it, and how many it gained and lost who can be reached."""
+
+    entered: int = 0
+    left: int = 0
+    gained: int = 0
+    lost: int = 0
+
 
 Sizes = Mapping[tuple[str, str], Size]  # by dimension and level
+Moves = Mapping[tuple[str, str], Move]
 
 
 def stage_levels(batch: Batch, given: Params, *, rules: str, coming_back: bool) -> None:
@@ -82,25 +98,28 @@ def write_levels(batch: Batch, given: Params, *, ruled: frozenset[str], look: bo
     return changed
 
 
-def new_sizes(batch: Batch, given: Params, *, rules: str) -> Sizes:
-    """How many of the staged fans each level will hold."""
+def sizes_of_everybody(batch: Batch, given: Params, *, rules: str, moves: Moves) -> Sizes:
+    """Everybody is staged: the staged fans, counted."""
     rows = batch.rows(_counted(rules), given)
-    return {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows}
+    sizes = {(dimension, level): (size, reachable) for dimension, level, size, reachable in rows}
+    return {
+        key: Size(*sizes.get(key, (0, 0)), moves.get(key, Move()).entered, moves.get(key, Move()).left)
+        for key in _every_level()
+    }
 
 
-def old_sizes(batch: Batch) -> Sizes:
-    """How many of the staged fans each level holds so far."""
-    rows = batch.rows(_counted_before())
-    return {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows if dimension}
+def sizes_after(batch: Batch, moves: Moves, *, day: date) -> Sizes:
+    """The sizes that stand, moved on by what the staged fans do to them."""
+    base = _newest_sizes(batch, day=day)
+    return {key: base.get(key, Size()).and_then(moves.get(key, Move())) for key in _every_level()}
 
 
-def moves(batch: Batch) -> Sizes:
-    """How many of the staged fans each level gains and loses."""
-    rows = batch.rows(_moves())
-    return {(dimension, level): Size(entered=entered, left=left) for dimension, level, entered, left in rows}
+def moves(batch: Batch) -> Moves:
+    """What the staged fans do to each level."""
+    return {(dimension, level): Move(*counts) for dimension, level, *counts in batch.rows(_moves())}
 
 
-def newest_sizes(batch: Batch, *, day: date) -> Sizes:
+def _newest_sizes(batch: Batch, *, day: date) -> Sizes:
     """What the lists showed last, up to a day."""
     newest = select(func.max(level_size.c.day)).where(level_size.c.day <= day).scalar_subquery()
     columns = (level_size.c.dimension, level_size.c.level, level_size.c.size, level_size.c.reachable)
@@ -108,19 +127,8 @@ def newest_sizes(batch: Batch, *, day: date) -> Sizes:
     return {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows}
 
 
-def moved(base: Sizes, old: Sizes, new: Sizes, moves: Sizes) -> Sizes:
-    """The base without what the staged fans held, and with what they hold now; and who came and went."""
-    keys = [(dimension.key, level.key) for dimension in DIMENSIONS for level in dimension.levels]
-    none = Size()
-    return {
-        key: Size(
-            base.get(key, none).size - old.get(key, none).size + new.get(key, none).size,
-            base.get(key, none).reachable - old.get(key, none).reachable + new.get(key, none).reachable,
-            moves.get(key, none).entered,
-            moves.get(key, none).left,
-        )
-        for key in keys
-    }
+def _every_level() -> list[tuple[str, str]]:
+    return [(dimension.key, level.key) for dimension in DIMENSIONS for level in dimension.levels]
 
 
 def write_sizes(batch: Batch, sizes: Sizes, *, day: date, coming_back: bool) -> None:
@@ -208,27 +216,55 @@ def _counted(rules: str) -> CompoundSelect[*tuple[Any, ...]]:
 
 
 @cache
-def _counted_before() -> Select[*tuple[Any, ...]]:
-    """Outer joins from the staged fans, so that nobody else is looked at."""
-    keys = [dimension.key for dimension in DIMENSIONS]
-    theirs = and_(fan_level.c.dimension.in_(keys), fan_level.c.fan_id == stage.fans.c.fan_id)
-    joined = stage.fans.outerjoin(fan_level, theirs)
-    joined = joined.outerjoin(fan_metrics, fan_metrics.c.fan_id == stage.fans.c.fan_id)
-    level = (fan_level.c.dimension, fan_level.c.level)
-    return select(*level, func.count(), _reachable(fan_metrics)).select_from(joined).group_by(*level)
-
-
-@cache
 def _moves() -> Select[*tuple[Any, ...]]:
-    staged = stage.levels.c
-    differing = staged.new_level.is_distinct_from(staged.old_level)
-    none: ColumnElement[int] = literal_column("0")
-    one: ColumnElement[int] = literal_column("1")
-    came = select(staged.dimension, staged.new_level.label("level"), one.label("came"), none.label("went"))
-    went = select(staged.dimension, staged.old_level, none, one).where(staged.old_level.is_not(None))
-    both = union_all(came.where(differing), went.where(differing)).subquery()
-    level = (both.c.dimension, both.c.level)
-    return select(*level, func.sum(both.c.came), func.sum(both.c.went)).group_by(*level)
+    parts = union_all(_came(), _went(), _stayed()).subquery()
+    totals = (func.sum(parts.c[name]) for name in ("entered", "left", "gained", "lost"))
+    return select(parts.c.dimension, parts.c.level, *totals).group_by(parts.c.dimension, parts.c.level)
+
+
+def _came() -> Select[*tuple[Any, ...]]:
+    staged, new = stage.levels, stage.metrics
+    joined = staged.join(new, new.c.fan_id == staged.c.fan_id)
+    return _part(staged.c.new_level, entered=_ONE, gained=_one_if(new.c.reachable)).select_from(joined)
+
+
+def _went() -> Select[*tuple[Any, ...]]:
+    staged, old = stage.levels, fan_metrics
+    joined = staged.outerjoin(old, old.c.fan_id == staged.c.fan_id)
+    parts = _part(staged.c.old_level, left=_ONE, lost=_one_if(old.c.reachable)).select_from(joined)
+    return parts.where(staged.c.old_level.is_not(None))
+
+
+def _part(level: ColumnElement[str | None], **counts: ColumnElement[int]) -> Select[*tuple[Any, ...]]:
+    staged = stage.levels
+    columns = (counts.get(name, _NONE).label(name) for name in ("entered", "left", "gained", "lost"))
+    differing = staged.c.new_level.is_distinct_from(staged.c.old_level)
+    return select(staged.c.dimension, level.label("level"), *columns).where(differing)
+
+
+def _stayed() -> Select[*tuple[Any, ...]]:
+    """Those who only blocked us or came back. Outer joins, so that nobody but the staged fans is looked at."""
+    new, old, staged = stage.metrics, fan_metrics, stage.levels
+    theirs = and_(fan_level.c.dimension.in_(_keys()), fan_level.c.fan_id == new.c.fan_id)
+    moving = and_(staged.c.dimension == fan_level.c.dimension, staged.c.fan_id == fan_level.c.fan_id)
+    joined = new.join(old, old.c.fan_id == new.c.fan_id).outerjoin(fan_level, theirs).outerjoin(staged, moving)
+    gained, lost = _one_if(new.c.reachable), _one_if(old.c.reachable)
+    columns = (fan_level.c.dimension, fan_level.c.level, _NONE, _NONE, gained, lost)
+    moves = staged.c.new_level.is_distinct_from(staged.c.old_level)
+    changed = and_(new.c.reachable != old.c.reachable, fan_level.c.level.is_not(None), ~moves)
+    return select(*columns).select_from(joined).where(changed)
+
+
+_ONE: ColumnElement[int] = literal_column("1")
+_NONE: ColumnElement[int] = literal_column("0")
+
+
+def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, _ONE), else_=_NONE)
+
+
+def _keys() -> list[str]:
+    return [dimension.key for dimension in DIMENSIONS]
 
 
 def _before_the_look() -> Select[*tuple[Any, ...]]:

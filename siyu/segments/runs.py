@@ -25,7 +25,14 @@ from siyu.metrics import affected, days, stage, sums
 from siyu.metrics.sums import Qualifying
 from siyu.segments import levels
 from siyu.segments.compiler import crossings
-from siyu.segments.thresholds import Thresholds, changed_dimensions, fingerprint, thresholds_in_force
+from siyu.segments.thresholds import (
+    CHANGED,
+    Thresholds,
+    changed_dimensions,
+    fingerprint,
+    in_force,
+    thresholds_in_force,
+)
 from siyu.tables import AsOf, DirtyDay, JobRun
 
 LEASE = "recompute"
@@ -121,8 +128,8 @@ async def recompute(
     """
     started = perf_counter()
     for _ in range(ATTEMPTS):
-        async with database.reading() as session:
-            plan = await _plan(session, zone=zone, now=now, as_of=as_of, mode=Mode(mode))
+        async with database.staging() as staging:
+            plan = await staging.compute(lambda batch: _plan(batch, zone=zone, now=now, as_of=as_of, mode=Mode(mode)))
         try:
             async with _turn(database, plan):
                 return await _carry_out(database, plan, currency, started=started, job=job, keep_empty=keep_empty)
@@ -149,9 +156,9 @@ async def may_move(session: ReadSession, *, now: datetime) -> bool:
     return not held and await leases.holder(session, LEASE, now=now) is None
 
 
-async def _plan(session: ReadSession, *, zone: ZoneInfo, now: datetime, as_of: datetime | None, mode: Mode) -> Plan:
-    before = await _standing(session)
-    thresholds = await thresholds_in_force(session)
+def _plan(batch: Batch, *, zone: ZoneInfo, now: datetime, as_of: datetime | None, mode: Mode) -> Plan:
+    before = next((AsOf(**row._mapping) for row in batch.rows(stage.table_of(AsOf).select())), None)
+    thresholds = in_force(batch.rows(CHANGED))
     moment = now if as_of is None else as_of
     day = local_day(moment, zone)
     look = abs(moment - now) > PRESENT
@@ -250,12 +257,10 @@ def _stage_others(batch: Batch, plan: Plan) -> None:
 
 def _sizes(batch: Batch, plan: Plan, given: Params) -> levels.Sizes:
     """Everybody counted, or what the staged fans change of the sizes that stand."""
-    new = levels.new_sizes(batch, given, rules=plan.rules)
     moves = levels.moves(batch)
     if plan.mode is Mode.FULL or plan.before is None:
-        return levels.moved({}, {}, new, moves)
-    base = levels.newest_sizes(batch, day=plan.before.day)
-    return levels.moved(base, levels.old_sizes(batch), new, moves)
+        return levels.sizes_of_everybody(batch, given, rules=plan.rules, moves=moves)
+    return levels.sizes_after(batch, moves, day=plan.before.day)
 
 
 def _claim(batch: Batch, plan: Plan) -> None:

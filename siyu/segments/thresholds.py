@@ -1,10 +1,12 @@
 """The thresholds in force: the shipped ones, or an operator's own, checked before they count."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlmodel import select
+from sqlalchemy import Row, select
+from sqlmodel import col
 
 from siyu import audit
 from siyu.audit import Actor
@@ -21,8 +23,16 @@ LARGEST = 100_000
 
 async def thresholds_in_force(session: ReadSession) -> Thresholds:
     """What the next recompute goes by."""
-    changed = {rule.dimension: rule.thresholds for rule in await session.all(select(DimensionRule))}
-    return {dimension.key: {**dimension.shipped(), **changed.get(dimension.key, {})} for dimension in DIMENSIONS}
+    return in_force(await session.rows(CHANGED))
+
+
+CHANGED = select(col(DimensionRule.dimension), col(DimensionRule.thresholds))
+
+
+def in_force(changed: Iterable[Row[*tuple[Any, ...]]]) -> Thresholds:
+    """The shipped ones, with those an operator changed in their place."""
+    own: dict[str, dict[str, int]] = {dimension: thresholds for dimension, thresholds in changed}  # noqa: C416 - types
+    return {dimension.key: {**dimension.shipped(), **own.get(dimension.key, {})} for dimension in DIMENSIONS}
 
 
 def thresholds_applied(as_of: AsOf | None) -> Thresholds:
