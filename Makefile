@@ -19,8 +19,7 @@ run: $(VENV)/run.stamp ## the product itself; settings come from .env
 	$(BIN)/python -m siyu run
 
 test: $(VENV)/dev.stamp ## the whole suite, on SQLite and on a real PostgreSQL
-	@# Races, kills and ledgers get one word only. Browsers go by themselves, and one that waited too long is asked
-	@# again; what is really broken fails again.
+	@# Browsers go by themselves: beside races and kills a page would wait for its turn longer than a person would.
 	$(BIN)/python -m pytest -m "not torture and not browser" -n 2
 	$(BIN)/python -m pytest -m "browser and not torture" -n 2
 

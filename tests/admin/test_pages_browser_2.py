@@ -91,8 +91,13 @@ def desk(browser: Browser, house: House, complaints: list[str]) -> Iterator[Page
 
 @pytest.mark.parametrize(
     ("device", "theme", "locale"),
-    [(DESK, "light", "zh_CN"), (DESK, "dark", "en"), (PHONE, "light", "en"), (PHONE, "dark", "zh_CN")],
-    ids=["desk-light-zh", "desk-dark-en", "phone-light-en", "phone-dark-zh"],
+    [
+        (DESK, "dark", "en"),
+        (PHONE, "light", "zh_CN"),
+        pytest.param(DESK, "light", "zh_CN", marks=pytest.mark.torture),
+        pytest.param(PHONE, "dark", "en", marks=pytest.mark.torture),
+    ],
+    ids=["desk-dark-en", "phone-light-zh", "desk-light-zh", "phone-dark-en"],
 )
 def test_every_page_is_for_everyone_and_fits_its_screen(
     browser: Browser, house: House, complaints: list[str], device: dict[str, object], theme: str, locale: str

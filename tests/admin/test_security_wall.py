@@ -14,7 +14,7 @@ from siyu.app import App
 from siyu.operators import Permission, Scope, may
 from siyu.settings import Settings
 from siyu.tables import Role
-from tests.admin.visitors import SITE, browser, employ, program, sign_in
+from tests.admin.visitors import SITE, browser, employ, program, sign_in, web_of
 
 # The seven cases of a POST: the scheme of Go 1.25, each tried with curl once.
 SEVEN = [
@@ -34,7 +34,7 @@ async def test_a_form_from_another_site_is_refused_and_changes_nothing(
 ) -> None:
     cookie = await sign_in(app, await employ(app, Role.VIEWER))
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(make_web(app)), base_url=SITE) as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(web_of(app)), base_url=SITE) as client:
         client.cookies.set("siyu", cookie)
         answer = await client.post("/session/end", headers=headers)
 

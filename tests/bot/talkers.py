@@ -6,6 +6,7 @@ from aiogram import Router
 from aiogram.methods import SendMessage
 from aiogram.types import Message
 
+from bot import courier
 from bot.run import run_bot
 from siyu import audit
 from siyu.app import open_app
@@ -17,6 +18,8 @@ from tests.bot.running import press
 
 def talk(database_url: str, telegram: str) -> None:
     """Answer as the product does, for ever."""
+    # On PostgreSQL the next one waits until the dead one's lease is over.
+    courier.LEASE_SECONDS, courier.RENEW_SECONDS = 3, 1.0
     settings = Settings(database_url=database_url, telegram_api_url=telegram, bot_token="42:SANDBOX", send_rate=500)
     asyncio.run(run_bot(open_app(settings), asyncio.Event(), root=diary, kind_of=press))
 
