@@ -19,8 +19,9 @@ run: $(VENV)/run.stamp ## the product itself; settings come from .env
 	$(BIN)/python -m siyu run
 
 test: $(VENV)/dev.stamp ## the whole suite, on SQLite and on a real PostgreSQL
-	@# Browsers go by themselves: beside races and kills a page would wait for its turn longer than a person would.
-	$(BIN)/python -m pytest -m "not torture and not browser" -n 2
+	@# Four at a time on two cores: they wait more than they work. Browsers work, and go by themselves: beside races and
+	@# kills a page would wait for its turn longer than a person would.
+	$(BIN)/python -m pytest -m "not torture and not browser" -n 4 --dist worksteal
 	$(BIN)/python -m pytest -m "browser and not torture" -n 2
 
 torture: $(VENV)/dev.stamp ## the long kill, soak and fuzz runs
