@@ -148,7 +148,28 @@ def _where(row: FanMetrics, today: date) -> dict[str, str]:
     frequency = "high" if often >= 20 else "mid" if often >= 5 else "low" if often >= 1 else "none"
     qualified = row.referrals_qualified
     referral = "ambassador" if qualified >= 3 else "referrer" if qualified >= 1 else "none"
-    return {"interaction_frequency": frequency, "loyalty": _loyalty(row, frequency, today), "referral": referral}
+    life = row.purchases_total
+    return {
+        "interaction_frequency": frequency,
+        "purchase_frequency": _purchase_frequency(row.purchases_90d),
+        "loyalty": _loyalty(row, frequency, today),
+        "lifecycle": _lifecycle(row, today),
+        "purchase_stage": "loyal" if life >= 5 else "repeat" if life >= 2 else "first" if life else "potential",
+        "referral": referral,
+    }
+
+
+def _purchase_frequency(often: int) -> str:
+    return "high" if often >= 4 else "mid" if often >= 2 else "low" if often == 1 else "none"
+
+
+def _lifecycle(row: FanMetrics, today: date) -> str:
+    if row.first_purchase_day is None or row.last_purchase_day is None:
+        return "potential"
+    if (today - row.first_purchase_day).days <= 30:
+        return "new"
+    ago = (today - row.last_purchase_day).days
+    return "active" if ago <= 90 else "dormant" if ago <= 180 else "lost"
 
 
 def _loyalty(row: FanMetrics, frequency: str, today: date) -> str:

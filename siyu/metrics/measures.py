@@ -41,6 +41,7 @@ EDGES = tuple(sorted({window.days for window in WINDOWS if window.days is not No
 DAYS_SINCE: Mapping[str, str] = {
     "days_silent": "last_interaction_day",
     "days_since_purchase": "last_purchase_day",
+    "days_since_first_purchase": "first_purchase_day",
 }
 COUNTED = (
     *(window.metric for window in WINDOWS),

@@ -102,6 +102,37 @@ INTERACTION_FREQUENCY = Dimension(
     ),
 )  # fmt: skip
 
+PURCHASE_FREQUENCY = Dimension(
+    key="purchase_frequency",
+    label=phrase("Purchase frequency"),
+    levels=(
+        Level(
+            "high", phrase("High"), phrase("bought at least %(high)s times in 90 days"),
+            Metric("purchases_90d", Op.AT_LEAST, "high"),
+            good=Direction.UP, invites=phrase("A member discount, or points"),
+        ),
+        Level(
+            "mid", phrase("Middle"), phrase("bought at least %(mid)s times in 90 days, but less often than high"),
+            Metric("purchases_90d", Op.AT_LEAST, "mid"),
+            good=Direction.UP, invites=phrase("A promotion"),
+        ),
+        Level(
+            "low", phrase("Low"), phrase("bought in 90 days, but fewer than %(mid)s times"),
+            Metric("purchases_90d", Op.AT_LEAST, 1),
+            invites=phrase("A limited-time offer, or what sells best"),
+        ),
+        Level(
+            "none", phrase("None"), phrase("bought nothing in 90 days"),
+            told_by="purchases_90d", good=Direction.DOWN,
+        ),
+    ),
+    order=("high", "mid", "low", "none"),
+    thresholds=(
+        Threshold("high", phrase("Purchases in 90 days that make it high"), 4, Unit.TIMES, above="mid"),
+        Threshold("mid", phrase("Purchases in 90 days that make it middle"), 2, Unit.TIMES, at_least=2),
+    ),
+)  # fmt: skip
+
 LOYALTY = Dimension(
     key="loyalty",
     label=phrase("Loyalty"),
@@ -166,6 +197,72 @@ LOYALTY = Dimension(
     ),
 )  # fmt: skip
 
+LIFECYCLE = Dimension(
+    key="lifecycle",
+    label=phrase("Life cycle"),
+    levels=(
+        Level(
+            "potential", phrase("Potential"), phrase("never bought anything"),
+            Metric("purchases_total", Op.IS, 0), invites=phrase("Guidance, and an offer for the first purchase"),
+        ),
+        Level(
+            "new", phrase("New"), phrase("bought for the first time at most %(new_days)s days ago"),
+            Metric("days_since_first_purchase", Op.AT_MOST, "new_days"),
+            good=Direction.UP, invites=phrase("A good first experience"),
+        ),
+        Level(
+            "active", phrase("Active"), phrase("last bought at most %(active_days)s days ago"),
+            Metric("days_since_purchase", Op.AT_MOST, "active_days"),
+            good=Direction.UP, invites=phrase("Keep them active"),
+        ),
+        Level(
+            "dormant", phrase("Dormant"), phrase("last bought at most %(dormant_days)s days ago, but not lately"),
+            Metric("days_since_purchase", Op.AT_MOST, "dormant_days"),
+            good=Direction.DOWN, invites=phrase("Wake them"),
+        ),
+        Level(
+            "lost", phrase("Lost"), phrase("last bought more than %(dormant_days)s days ago"),
+            told_by="days_since_purchase",
+            good=Direction.DOWN, invites=phrase("Win back, and ask for the reason"),
+        ),
+    ),
+    order=("potential", "new", "active", "dormant", "lost"),
+    thresholds=(
+        Threshold("new_days", phrase("Days since the first purchase in which a fan is new"), 30, Unit.DAYS),
+        Threshold("active_days", phrase("Days since the last purchase in which a fan is active"), 90, Unit.DAYS),
+        Threshold(
+            "dormant_days", phrase("Days since the last purchase after which a dormant fan is lost"), 180, Unit.DAYS,
+            above="active_days",
+        ),
+    ),
+)  # fmt: skip
+
+PURCHASE_STAGE = Dimension(
+    key="purchase_stage",
+    label=phrase("Purchase stage"),
+    levels=(
+        Level("potential", phrase("Potential"), phrase("never bought anything"), told_by="purchases_total"),
+        Level(
+            "first", phrase("First purchase"), phrase("bought, but fewer than %(repeat)s times"),
+            Metric("purchases_total", Op.AT_LEAST, 1),
+            good=Direction.UP, invites=phrase("A second purchase"),
+        ),
+        Level(
+            "repeat", phrase("Repeat purchase"), phrase("bought at least %(repeat)s times"),
+            Metric("purchases_total", Op.AT_LEAST, "repeat"), good=Direction.UP,
+        ),
+        Level(
+            "loyal", phrase("Loyal buyer"), phrase("bought at least %(loyal)s times"),
+            Metric("purchases_total", Op.AT_LEAST, "loyal"), good=Direction.UP,
+        ),
+    ),
+    order=("loyal", "repeat", "first", "potential"),
+    thresholds=(
+        Threshold("repeat", phrase("Purchases in life from which it is a repeat purchase"), 2, Unit.TIMES, at_least=2),
+        Threshold("loyal", phrase("Purchases in life that make a loyal buyer"), 5, Unit.TIMES, above="repeat"),
+    ),
+)  # fmt: skip
+
 REFERRAL = Dimension(
     key="referral",
     label=phrase("Referral"),
@@ -193,7 +290,14 @@ REFERRAL = Dimension(
     ),
 )  # fmt: skip
 
-DIMENSIONS: tuple[Dimension, ...] = (INTERACTION_FREQUENCY, LOYALTY, REFERRAL)
+DIMENSIONS: tuple[Dimension, ...] = (
+    INTERACTION_FREQUENCY,
+    PURCHASE_FREQUENCY,
+    LOYALTY,
+    LIFECYCLE,
+    PURCHASE_STAGE,
+    REFERRAL,
+)
 
 
 def get_dimension(key: str) -> Dimension:

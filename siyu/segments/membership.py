@@ -1,6 +1,6 @@
 """Segments as people see them: how big, which way they move, and who is in them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -83,19 +83,13 @@ class LevelOf:
 
 async def list_segments(session: ReadSession) -> list[SegmentView]:
     """Every level of every dimension, from the sizes the last recompute left: nothing is counted here."""
-    as_of = await session.get(AsOf, 1)
-    sizes = await _sizes(session, as_of)
-    thresholds = thresholds_applied(as_of)
-    return [
-        _view(dimension, level, sizes, thresholds[dimension.key], as_of)
-        for dimension in DIMENSIONS
-        for level in dimension.levels
-    ]
+    return await _views(session, DIMENSIONS)
 
 
 async def get_segment(session: ReadSession, key: str) -> SegmentView:
-    parse_key(key)
-    return next(segment for segment in await list_segments(session) if segment.key == key)
+    """One level, from the sizes of its dimension alone. Raises NotFound."""
+    dimension, _ = parse_key(key)
+    return next(segment for segment in await _views(session, (dimension,)) if segment.key == key)
 
 
 async def members(
@@ -145,19 +139,30 @@ async def levels_of(session: ReadSession, fan_id: int, *, words: Words | None = 
 Sizes = Mapping[tuple[str, str], Mapping[date, tuple[int, int]]]  # of each level, by day
 
 
-async def _sizes(session: ReadSession, as_of: AsOf | None) -> Sizes:
+async def _views(session: ReadSession, dimensions: Sequence[Dimension]) -> list[SegmentView]:
+    as_of = await session.get(AsOf, 1)
+    sizes = await _sizes(session, as_of, dimensions)
+    thresholds = thresholds_applied(as_of)
+    return [
+        _view(dimension, level, sizes, thresholds[dimension.key], as_of)
+        for dimension in dimensions
+        for level in dimension.levels
+    ]
+
+
+async def _sizes(session: ReadSession, as_of: AsOf | None, dimensions: Sequence[Dimension]) -> Sizes:
     found: dict[tuple[str, str], dict[date, tuple[int, int]]] = {}
     if as_of is None:
         return found
     # Twice the trend: a day without a run shows the size of the run before it.
     since = as_of.day - timedelta(days=2 * TREND_DAYS)
-    rows = await session.all(
-        select(LevelSize)
-        .where(col(LevelSize.day) > since, col(LevelSize.day) <= as_of.day)
-        .order_by(col(LevelSize.day))
+    keys = [dimension.key for dimension in dimensions]
+    columns = (col(LevelSize.dimension), col(LevelSize.level), col(LevelSize.day), col(LevelSize.size))
+    shown = select(*columns, col(LevelSize.reachable)).where(
+        col(LevelSize.dimension).in_(keys), col(LevelSize.day) > since, col(LevelSize.day) <= as_of.day
     )
-    for row in rows:
-        found.setdefault((row.dimension, row.level), {})[row.day] = (row.size, row.reachable)
+    for dimension, level, day, size, reachable in await session.rows(shown.order_by(col(LevelSize.day))):
+        found.setdefault((dimension, level), {})[day] = (size, reachable)
     return found
 
 

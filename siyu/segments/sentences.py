@@ -40,10 +40,12 @@ FACTS: Mapping[str, tuple[str, str]] = {
     "purchases_total": phrases("bought %(fact)s time in all", "bought %(fact)s times in all"),
     "days_silent": phrases("last interacted %(fact)s day ago", "last interacted %(fact)s days ago"),
     "days_since_purchase": phrases("last bought %(fact)s day ago", "last bought %(fact)s days ago"),
+    "days_since_first_purchase": phrases("first bought %(fact)s day ago", "first bought %(fact)s days ago"),
     "referrals_qualified": phrases("brought %(fact)s friend who bought", "brought %(fact)s friends who bought"),
 }
 NOT_ONCE: Mapping[str, str] = {
     "interactions_30d": phrase("did not interact in 30 days"),
+    "purchases_90d": phrase("bought nothing in 90 days"),
     "purchases_365d": phrase("bought nothing in 365 days"),
     "purchases_total": phrase("never bought"),
     "referrals_qualified": phrase("brought nobody who bought"),
@@ -51,6 +53,7 @@ NOT_ONCE: Mapping[str, str] = {
 NEVER: Mapping[str, str] = {
     "days_silent": phrase("never interacted"),
     "days_since_purchase": phrase("never bought"),
+    "days_since_first_purchase": phrase("never bought"),
 }
 NEEDED: Mapping[Op, str] = {
     Op.LESS: phrase("%(what)s (needs fewer than %(threshold)s)"),

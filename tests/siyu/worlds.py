@@ -257,4 +257,26 @@ def _levels(metrics: dict[str, object], today: date) -> dict[str, str]:
     else:
         loyalty = "growing" if buys >= 2 else "casual"
     referral = "ambassador" if qualified >= 3 else "referrer" if qualified >= 1 else "none"
-    return {"interaction_frequency": frequency, "loyalty": loyalty, "referral": referral}
+    return {
+        "interaction_frequency": frequency,
+        "purchase_frequency": _purchase_frequency(metrics["purchases_90d"]),
+        "loyalty": loyalty,
+        "lifecycle": _lifecycle(metrics, today),
+        "purchase_stage": "loyal" if life >= 5 else "repeat" if life >= 2 else "first" if life else "potential",
+        "referral": referral,
+    }
+
+
+def _purchase_frequency(buys: object) -> str:
+    assert isinstance(buys, int)
+    return "high" if buys >= 4 else "mid" if buys >= 2 else "low" if buys == 1 else "none"
+
+
+def _lifecycle(metrics: dict[str, object], today: date) -> str:
+    first, last = metrics["first_purchase_day"], metrics["last_purchase_day"]
+    if not isinstance(first, date) or not isinstance(last, date):
+        return "potential"
+    if (today - first).days <= 30:
+        return "new"
+    ago = (today - last).days
+    return "active" if ago <= 90 else "dormant" if ago <= 180 else "lost"
