@@ -32,7 +32,10 @@ async def test_from_a_friends_link_to_a_redeemed_coupon(database_url: str, sandb
 
         assert await levels(product, mei) == {
             "interaction_frequency": "low",
+            "purchase_frequency": "low",
             "loyalty": "casual",
+            "lifecycle": "new",
+            "purchase_stage": "first",
             "referral": "none",
         }
         portrait = await product.call("GET", f"/fans/{mei.telegram_id}")

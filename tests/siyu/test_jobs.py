@@ -198,7 +198,10 @@ async def test_a_portrait_tells_what_is_known_of_a_fan(app: App, clock: FakeCloc
         found = await portrait(session, 1001, now=clock())
 
     assert (found.referred_by, found.reachable, found.source, found.points) == (1000, True, "direct", 0)
-    assert found.segments == ["interaction_frequency.mid", "loyalty.growing", "referral.none"]
+    assert found.segments == [
+        "interaction_frequency.mid", "purchase_frequency.mid", "loyalty.growing", "lifecycle.new",
+        "purchase_stage.repeat", "referral.none",
+    ]  # fmt: skip
     assert found.levels["loyalty"].why == "bought 2 times in 365 days (needs 2 or more)"
     assert {
         "interactions_30d": 5, "days_silent": 0, "purchases_365d": 2, "spend_total": 2200, "orders_total": 1,

@@ -10,6 +10,7 @@ from siyu import fans, segments
 from siyu.app import App
 from siyu.audit import Actor
 from siyu.segments import Mode, change_thresholds
+from siyu.segments.dimensions import DIMENSIONS
 from siyu.tables import AsOf, DirtyDay, FanLevel, JobRun, LevelChange, LevelSize
 from tests.siyu.worlds import START, ZONE, World, expected, standing
 
@@ -32,7 +33,14 @@ async def test_a_fan_without_a_single_fact_stands_in_one_level_of_every_dimensio
     await world.recompute()
 
     levels = (await standing(world.database)).levels
-    assert levels == {("interaction_frequency", fan): "none", ("loyalty", fan): "none", ("referral", fan): "none"}
+    assert levels == {
+        ("interaction_frequency", fan): "none",
+        ("purchase_frequency", fan): "none",
+        ("loyalty", fan): "none",
+        ("lifecycle", fan): "potential",
+        ("purchase_stage", fan): "potential",
+        ("referral", fan): "none",
+    }
 
 
 async def test_a_tick_looks_at_the_fans_with_new_facts_and_nobody_else(world: World) -> None:
@@ -123,7 +131,7 @@ async def test_of_two_runs_that_overlap_the_second_starts_again(world: World, da
     finally:
         await elsewhere.database.close()
 
-    assert sum(run.changed for run in runs) == 9
+    assert sum(run.changed for run in runs) == 3 * len(DIMENSIONS)
     async with world.database.reading() as session:
         assert await session.one(select(AsOf.revision)) == 4
     assert await standing(world.database) == expected(world, world.now)
@@ -164,7 +172,7 @@ async def test_a_look_at_another_time_leaves_no_trace_once_it_is_over(world: Wor
     async with world.database.reading() as session:
         assert await segments.levels_of(session, fan) == before
         assert "look" not in await session.all(select(LevelChange.cause))
-        assert await session.one(select(func.count()).select_from(LevelChange)) == 3
+        assert await session.one(select(func.count()).select_from(LevelChange)) == len(DIMENSIONS)
     assert await standing(world.database) == expected(world, world.now)
 
 
