@@ -292,14 +292,15 @@ async def test_a_stop_of_the_house_closes_open_streams_at_once(app: App) -> None
 
     with socket.create_server(("127.0.0.1", 0)) as sock:
         site = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        async with asyncio.timeout(3), AsyncExitStack() as opened, asyncio.TaskGroup() as house:
+        async with AsyncExitStack() as opened, asyncio.TaskGroup() as house:
             house.create_task(web_part(sock)(app, stop))
             viewer = await opened.enter_async_context(httpx.AsyncClient(base_url=site, cookies=cookies))
             stream = await opened.enter_async_context(viewer.stream("GET", f"/broadcasts/{broadcast_id}/progress"))
             lines = stream.aiter_lines()
             first = await anext(lines)
             stop.set()
-            rest = [line async for line in lines]
+            async with asyncio.timeout(3):
+                rest = [line async for line in lines]
 
     assert first.startswith("data:")
     assert not any(line.startswith("event: done") for line in rest)
