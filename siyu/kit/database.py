@@ -17,13 +17,14 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from sqlmodel import SQLModel
 
-from siyu.kit.staging import Params, Staging, insert_into, staged, to_the_end
+from siyu.kit.staging import Params, Stager, Staging, insert_into
 
 Model = TypeVar("Model", bound=SQLModel)
 Value = TypeVar("Value")
 
 BUSY_MILLISECONDS = 10_000
 READERS = 8
+STAGERS = 3
 # A page that many commits change is copied back once, not in every commit: at SQLite's own 1,000 each tick
 # of a recompute paid 45 ms for it. The log stays at 32 MiB.
 PAGES_IN_LOG = 8_000
@@ -115,11 +116,14 @@ class Database:
             _make_room(self.url)
             self._reader = _sqlite_engine(self.url, begin="BEGIN", readonly=True)
             self._writer = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE")
-            self._stager = create_engine(sync_url(url), pool_size=1, max_overflow=0, pool_timeout=60)
-            prepare_sqlite(self._stager)
+            engine = create_engine(sync_url(url), pool_size=1, max_overflow=0)
+            prepare_sqlite(engine)
+            self._stager = Stager(engine, self._turn, connections=1)
         else:
             self._writer = create_async_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=10)
-            self._stager = create_engine(sync_url(url), pool_pre_ping=True, pool_size=1, max_overflow=3)
+            # Fewer than a process has threads for them: five on a machine with one core.
+            engine = create_engine(sync_url(url), pool_pre_ping=True, pool_size=1, max_overflow=STAGERS - 1)
+            self._stager = Stager(engine, self._turn, connections=STAGERS)
             self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @asynccontextmanager
@@ -136,12 +140,12 @@ class Database:
 
     def staging(self) -> AbstractAsyncContextManager[Staging]:
         """One connection with temporary tables, for work that computes long and writes briefly."""
-        return staged(self._stager, self._turn)
+        return self._stager.staging()
 
     async def close(self) -> None:
         for engine in {id(e): e for e in (self._reader, self._writer)}.values():
             await engine.dispose()
-        await to_the_end(self._stager.dispose)
+        await self._stager.close()
 
 
 def async_url(url: str) -> URL:

@@ -6,7 +6,7 @@ and each would wait four times for the loop's turn: a third of a small recompute
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable, Row, Table, inspect
@@ -78,23 +78,45 @@ class Staging:
         return await to_the_end(all_of_it)
 
 
-@asynccontextmanager
-async def staged(engine: Engine, turn: AbstractAsyncContextManager[None]) -> AsyncIterator[Staging]:
-    connection = await to_the_end(engine.connect)
-    try:
-        yield Staging(connection, turn)
-    finally:
-        await to_the_end(connection.close)
+class Stager:
+    """So many connections to stage on, each for one at a time.
+
+    Who finds none free waits on the loop: waiting in threads took the very threads that those ahead needed to finish,
+    and thirty recomputes at once stood still for ever.
+    """
+
+    def __init__(self, engine: Engine, turn: AbstractAsyncContextManager[None], *, connections: int) -> None:
+        self._engine = engine
+        self._turn = turn
+        self._free = asyncio.Semaphore(connections)
+
+    @asynccontextmanager
+    async def staging(self) -> AsyncIterator[Staging]:
+        """One connection, for as long as the block takes."""
+        async with self._free:
+            opened = ExitStack()
+            try:
+                connection = await to_the_end(lambda: opened.enter_context(self._engine.connect()))
+                yield Staging(connection, self._turn)
+            finally:
+                await to_the_end(opened.close)
+
+    async def close(self) -> None:
+        await to_the_end(self._engine.dispose)
 
 
 async def to_the_end(work: Callable[[], Result]) -> Result:
     """In a thread; whoever is cancelled meanwhile still waits for it, for nothing else may touch its connection."""
     running = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait({running})
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait({running})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return running.result()
 
 
 def insert_into(dialect: str, model: type[SQLModel] | Table) -> "sqlite.Insert | postgresql.Insert":

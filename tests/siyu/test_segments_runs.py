@@ -1,6 +1,7 @@
 """How runs behave: what they touch, what they leave alone, and what happens when two overlap."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -134,6 +135,18 @@ async def test_of_two_runs_that_overlap_the_second_starts_again(world: World, da
     assert sum(run.changed for run in runs) == 3 * len(DIMENSIONS)
     async with world.database.reading() as session:
         assert await session.one(select(AsOf.revision)) == 4
+    assert await standing(world.database) == expected(world, world.now)
+
+
+async def test_more_runs_at_once_than_there_are_threads_all_come_to_an_end(world: World) -> None:
+    await world.interact(await world.admit(), at=START, times=6)
+    # A wait in a thread for what another one holds would stand still here for ever.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=5))
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as crowd:
+        runs = [crowd.create_task(world.recompute(mode="tick")) for _ in range(12)]
+
+    assert sum(run.result().changed for run in runs) == len(DIMENSIONS)
     assert await standing(world.database) == expected(world, world.now)
 
 
