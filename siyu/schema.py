@@ -15,12 +15,12 @@ from siyu.kit.database import prepare_sqlite, sync_url
 HERE = Path(__file__).resolve().parent
 
 
-def upgrade(url: str) -> None:
-    """Apply what is missing, all of it or none; a second process waits for the first."""
+def upgrade(url: str, *, to: str = "head") -> None:
+    """Apply what is missing up to a migration, all of it or none; a second process waits for the first."""
     path = sync_url(url).database
     if path and sync_url(url).get_backend_name() == "sqlite":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    command.upgrade(_config(url), "head")
+    command.upgrade(_config(url), to)
 
 
 async def upgrade_in_thread(url: str) -> None:

@@ -81,7 +81,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('telegram_id', name=op.f('uq_fan_telegram_id'))
     )
     with op.batch_alter_table('fan', schema=None) as batch_op:
-        batch_op.create_index('ix_fan_out_of_reach', ['reach', 'muted_at'], unique=False, sqlite_where=sa.text("reach <> 'reachable' OR muted_at IS NOT NULL"), postgresql_where=sa.text("reach <> 'reachable' OR muted_at IS NOT NULL"))
+        batch_op.create_index('ix_fan_reach', ['reach', 'muted_at'], unique=False)
 
     op.create_table('idempotency',
     sa.Column('key', sa.String(), nullable=False),
@@ -685,7 +685,7 @@ def downgrade() -> None:
 
     op.drop_table('idempotency')
     with op.batch_alter_table('fan', schema=None) as batch_op:
-        batch_op.drop_index('ix_fan_out_of_reach', sqlite_where=sa.text("reach <> 'reachable' OR muted_at IS NOT NULL"), postgresql_where=sa.text("reach <> 'reachable' OR muted_at IS NOT NULL"))
+        batch_op.drop_index('ix_fan_reach')
 
     op.drop_table('fan')
     op.drop_table('dimension_rule')

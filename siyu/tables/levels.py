@@ -94,7 +94,7 @@ class LevelChange(SQLModel, table=True):
     __tablename__ = "level_change"
     __table_args__ = (
         Index("ix_level_change_fan", "fan_id", "dimension", "at"),
-        # Covering: who entered and who left on a day is counted without touching the table.
+        # Who came into a level on one of the last days, for the home page; and what a look wrote.
         Index("ix_level_change_day", "dimension", "day", "new_level", "old_level"),
     )
 

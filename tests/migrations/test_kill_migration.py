@@ -3,8 +3,6 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, event, inspect
@@ -13,21 +11,8 @@ from sqlalchemy.pool import NullPool
 from siyu import schema
 from siyu.kit.database import sync_url
 from siyu.tables import metadata
-from tests import servers
-from tests.conftest import DATABASES
 
 FORK = multiprocessing.get_context("fork")
-
-
-@pytest.fixture(params=DATABASES)
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database nobody has migrated yet."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/empty.db"
-        return
-    url = servers.empty_postgres()
-    yield url
-    servers.drop_postgres(url)
 
 
 def upgrade_and_die(url: str, statement: int) -> None:
