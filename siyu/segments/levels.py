@@ -1,6 +1,6 @@
 """Levels: staged where they differ, written with their history, counted into sizes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from enum import StrEnum
@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Insert,
+    Row,
     ScalarSelect,
     Select,
     Table,
@@ -50,28 +51,24 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True)
-class Size:
-    """How many fans a level holds, how many of them can be reached, and how many came and went in this run."""
-
-    size: int = 0
-    reachable: int = 0
-    entered: int = 0
-    left: int = 0
-
-    def and_then(self, move: "Move") -> "Size":
-        """After one more run's moves."""
-        size = self.size + move.entered - move.left
-        return Size(size, self.reachable + move.gained - move.lost, move.entered, move.left)
-
-
-@dataclass(frozen=True)
 class Move:
-    """How many fans came into a level and left it, and how many it gained and lost who can be reached."""
+    """How many fans came into a level and left it in a run, and how many it gained and lost who can be reached."""
 
     entered: int = 0
     left: int = 0
     gained: int = 0
     lost: int = 0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many fans a level holds, and how many of them can be reached."""
+
+    size: int = 0
+    reachable: int = 0
+
+    def after(self, move: Move) -> "Size":
+        return Size(self.size + move.entered - move.left, self.reachable + move.gained - move.lost)
 
 
 Sizes = Mapping[tuple[str, str], Size]  # by dimension and level
@@ -98,40 +95,25 @@ def write_levels(batch: Batch, given: Params, *, ruled: frozenset[str], look: bo
     return changed
 
 
-def sizes_of_everybody(batch: Batch, given: Params, *, rules: str, moves: Moves) -> Sizes:
-    """Everybody is staged: the staged fans, counted."""
-    rows = batch.rows(_counted(rules), given)
-    sizes = {(dimension, level): (size, reachable) for dimension, level, size, reachable in rows}
-    return {
-        key: Size(*sizes.get(key, (0, 0)), moves.get(key, Move()).entered, moves.get(key, Move()).left)
-        for key in _every_level()
-    }
-
-
-def sizes_after(batch: Batch, moves: Moves, *, day: date) -> Sizes:
-    """The sizes that stand, moved on by what the staged fans do to them."""
-    base = _newest_sizes(batch, day=day)
-    return {key: base.get(key, Size()).and_then(moves.get(key, Move())) for key in _every_level()}
-
-
 def moves(batch: Batch) -> Moves:
-    """What the staged fans do to each level."""
+    """What the staged fans do to each level that they come into or leave."""
     return {(dimension, level): Move(*counts) for dimension, level, *counts in batch.rows(_moves())}
 
 
-def _newest_sizes(batch: Batch, *, day: date) -> Sizes:
-    """What the lists showed last, up to a day."""
+def sizes_of_everybody(batch: Batch, given: Params, *, rules: str) -> Sizes:
+    """Everybody is staged: the staged fans, counted."""
+    return _sizes_from(batch.rows(_counted(rules), given))
+
+
+def sizes_after(batch: Batch, moves: Moves, *, day: date) -> Sizes:
+    """What the lists showed last, up to a day, moved on by what the staged fans do."""
     newest = select(func.max(level_size.c.day)).where(level_size.c.day <= day).scalar_subquery()
     columns = (level_size.c.dimension, level_size.c.level, level_size.c.size, level_size.c.reachable)
-    rows = batch.rows(select(*columns).where(level_size.c.day == newest))
-    return {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows}
+    before = _sizes_from(batch.rows(select(*columns).where(level_size.c.day == newest)))
+    return {key: size.after(moves.get(key, Move())) for key, size in before.items()}
 
 
-def _every_level() -> list[tuple[str, str]]:
-    return [(dimension.key, level.key) for dimension in DIMENSIONS for level in dimension.levels]
-
-
-def write_sizes(batch: Batch, sizes: Sizes, *, day: date, coming_back: bool) -> None:
+def write_sizes(batch: Batch, sizes: Sizes, moves: Moves, *, day: date, coming_back: bool) -> None:
     """The day's row of every level; a look into the future leaves none behind."""
     if coming_back:
         batch.run(delete(level_size).where(level_size.c.day > day))
@@ -143,11 +125,20 @@ def write_sizes(batch: Batch, sizes: Sizes, *, day: date, coming_back: bool) -> 
         "left": level_size.c.left + new.excluded.left,
     }
     statement = new.on_conflict_do_update(index_elements=["dimension", "level", "day"], set_=values)
-    rows = [
-        {"dimension": dimension, "level": level, "day": day, **asdict(size)}
-        for (dimension, level), size in sizes.items()
-    ]
-    batch.run_many(statement, rows)
+    batch.run_many(statement, [_row(key, day, size, moves.get(key, Move())) for key, size in sizes.items()])
+
+
+def _row(key: tuple[str, str], day: date, size: Size, move: Move) -> Params:
+    dimension, level = key
+    counts = {**asdict(size), "entered": move.entered, "left": move.left}
+    return {"dimension": dimension, "level": level, "day": day, **counts}
+
+
+def _sizes_from(rows: Iterable[Row[*tuple[Any, ...]]]) -> Sizes:
+    """Of every level, also of those that hold nobody."""
+    found = {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows}
+    levels = [(dimension.key, level.key) for dimension in DIMENSIONS for level in dimension.levels]
+    return {key: found.get(key, Size()) for key in levels}
 
 
 def _forget_the_look(batch: Batch) -> None:
@@ -245,7 +236,7 @@ def _part(level: ColumnElement[str | None], **counts: ColumnElement[int]) -> Sel
 def _stayed() -> Select[*tuple[Any, ...]]:
     """Those who only blocked us or came back. Outer joins, so that nobody but the staged fans is looked at."""
     new, old, staged = stage.metrics, fan_metrics, stage.levels
-    theirs = and_(fan_level.c.dimension.in_(_keys()), fan_level.c.fan_id == new.c.fan_id)
+    theirs = and_(fan_level.c.dimension.in_(_KEYS), fan_level.c.fan_id == new.c.fan_id)
     moving = and_(staged.c.dimension == fan_level.c.dimension, staged.c.fan_id == fan_level.c.fan_id)
     joined = new.join(old, old.c.fan_id == new.c.fan_id).outerjoin(fan_level, theirs).outerjoin(staged, moving)
     gained, lost = _one_if(new.c.reachable), _one_if(old.c.reachable)
@@ -255,16 +246,13 @@ def _stayed() -> Select[*tuple[Any, ...]]:
     return select(*columns).select_from(joined).where(changed)
 
 
+_KEYS = [dimension.key for dimension in DIMENSIONS]
 _ONE: ColumnElement[int] = literal_column("1")
 _NONE: ColumnElement[int] = literal_column("0")
 
 
 def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return case((condition, _ONE), else_=_NONE)
-
-
-def _keys() -> list[str]:
-    return [dimension.key for dimension in DIMENSIONS]
 
 
 def _before_the_look() -> Select[*tuple[Any, ...]]:

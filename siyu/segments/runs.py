@@ -107,6 +107,15 @@ class Plan:
         return Qualifying(join_days=referral["join_days"], hold_days=referral["hold_days"])
 
 
+@dataclass(frozen=True)
+class Computed:
+    """What a run has staged, counted."""
+
+    touched: int  # fans
+    moves: levels.Moves
+    sizes: levels.Sizes  # as they will be
+
+
 class _Overtaken(Exception):
     """Another run wrote in between; this one starts again from what stands now."""
 
@@ -215,25 +224,20 @@ async def _carry_out(
 ) -> Run:
     given = stage.parameters(as_of=plan.as_of, day=plan.day, currency=currency)
 
-    def compute(batch: Batch) -> tuple[levels.Sizes, int]:
-        sizes = _compute(batch, plan, given)
-        return sizes, batch.one(select(func.count()).select_from(stage.fans))
+    def write(batch: Batch) -> Run:
+        _claim(batch, plan)
+        changed = _write(batch, plan, given, computed)
+        ms = round((perf_counter() - started) * 1000)
+        run_id = _note(batch, plan, job, ms, computed.touched, changed) if computed.touched or keep_empty else None
+        return Run(run_id, plan.mode, computed.touched, changed, ms, plan.as_of)
 
     async with database.staging() as staging:
-        sizes, touched = await staging.compute(compute)
-
-        def write(batch: Batch) -> Run:
-            _claim(batch, plan)
-            changed = _write(batch, plan, given, sizes)
-            ms = round((perf_counter() - started) * 1000)
-            run_id = _note(batch, plan, job, ms, touched, changed) if touched or keep_empty else None
-            return Run(run_id, plan.mode, touched, changed, ms, plan.as_of)
-
+        computed = await staging.compute(lambda batch: _compute(batch, plan, given))
         return await staging.write(write)
 
 
-def _compute(batch: Batch, plan: Plan, given: Params) -> levels.Sizes:
-    """Fill the stage from one moment's facts; returns the sizes of all levels afterwards."""
+def _compute(batch: Batch, plan: Plan, given: Params) -> Computed:
+    """Fill the stage from one moment's facts."""
     stage.set_up(batch)
     days.capture_dirty(batch, given)
     days.stage_paid_back(batch, given, everywhere=plan.mode is Mode.FULL)
@@ -244,7 +248,9 @@ def _compute(batch: Batch, plan: Plan, given: Params) -> levels.Sizes:
     _stage_others(batch, plan)
     sums.sum_up(batch, given, qualifying=plan.qualifying)
     levels.stage_levels(batch, given, rules=plan.rules, coming_back=plan.coming_back)
-    return _sizes(batch, plan, given)
+    moves = levels.moves(batch)
+    touched = batch.one(select(func.count()).select_from(stage.fans))
+    return Computed(touched, moves, _sizes(batch, plan, given, moves))
 
 
 def _stage_others(batch: Batch, plan: Plan) -> None:
@@ -255,11 +261,10 @@ def _stage_others(batch: Batch, plan: Plan) -> None:
         affected.stage_fans_by_time(batch, before=plan.before.day, day=plan.day, crossings=moments)
 
 
-def _sizes(batch: Batch, plan: Plan, given: Params) -> levels.Sizes:
+def _sizes(batch: Batch, plan: Plan, given: Params, moves: levels.Moves) -> levels.Sizes:
     """Everybody counted, or what the staged fans change of the sizes that stand."""
-    moves = levels.moves(batch)
     if plan.mode is Mode.FULL or plan.before is None:
-        return levels.sizes_of_everybody(batch, given, rules=plan.rules, moves=moves)
+        return levels.sizes_of_everybody(batch, given, rules=plan.rules)
     return levels.sizes_after(batch, moves, day=plan.before.day)
 
 
@@ -279,11 +284,11 @@ def _claim(batch: Batch, plan: Plan) -> None:
         raise _Overtaken
 
 
-def _write(batch: Batch, plan: Plan, given: Params, sizes: levels.Sizes) -> int:
+def _write(batch: Batch, plan: Plan, given: Params, computed: Computed) -> int:
     days.write_days(batch)
     sums.write_metrics(batch)
     changed = levels.write_levels(batch, given, ruled=plan.ruled, look=plan.look, coming_back=plan.coming_back)
-    levels.write_sizes(batch, sizes, day=plan.day, coming_back=plan.coming_back)
+    levels.write_sizes(batch, computed.sizes, computed.moves, day=plan.day, coming_back=plan.coming_back)
     return changed
 
 
