@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from siyu.kit.database import Database
 from tests import servers
 from tests.conftest import DATABASES
-from tests.siyu.worlds import World, expected, standing
+from tests.siyu.worlds import World, expected, standing, untold_moves
 
 # Around the edges of every window and threshold, and far enough to be lost.
 DAYS_AGO = st.one_of(
@@ -71,6 +71,7 @@ async def _live_through(url: str, history: list[tuple[object, ...]]) -> None:
         overall = await world.recompute(mode="full")
         assert overall.changed == 0
         assert await standing(database) == expected(world, world.now)
+        assert not await untold_moves(database)
     finally:
         await database.close()
 

@@ -13,7 +13,7 @@ from siyu.audit import Actor
 from siyu.segments import Mode, change_thresholds
 from siyu.segments.dimensions import DIMENSIONS
 from siyu.tables import AsOf, DirtyDay, FanLevel, JobRun, LevelChange, LevelSize
-from tests.siyu.worlds import START, ZONE, World, expected, standing
+from tests.siyu.worlds import START, ZONE, World, expected, standing, untold_moves
 
 OPERATOR = Actor("operator:1", "Ada")
 
@@ -176,7 +176,7 @@ async def test_a_look_at_another_time_leaves_no_trace_once_it_is_over(world: Wor
         before = await segments.levels_of(session, fan)
 
     look = await world.recompute(as_of=START - timedelta(days=400))
-    seen = await standing(world.database)
+    seen, untold = await standing(world.database), await untold_moves(world.database)
     world.now += timedelta(minutes=11)
     await world.recompute()
 
@@ -186,6 +186,8 @@ async def test_a_look_at_another_time_leaves_no_trace_once_it_is_over(world: Wor
         assert await segments.levels_of(session, fan) == before
         assert "look" not in await session.all(select(LevelChange.cause))
         assert await session.one(select(func.count()).select_from(LevelChange)) == len(DIMENSIONS)
+    assert not untold
+    assert not await untold_moves(world.database)
     assert await standing(world.database) == expected(world, world.now)
 
 

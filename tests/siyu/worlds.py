@@ -12,7 +12,7 @@ from siyu import fans, interactions, referrals
 from siyu.kit.clock import local_day
 from siyu.kit.database import Database
 from siyu.segments import Run, recompute
-from siyu.tables import FanDay, FanLevel, FanMetrics, LevelSize, Purchase, Reach, Refund
+from siyu.tables import FanDay, FanLevel, FanMetrics, LevelChange, LevelSize, Purchase, Reach, Refund
 
 # Clocks change in Berlin, and a day of theirs is not a day of UTC.
 ZONE = ZoneInfo("Europe/Berlin")
@@ -141,6 +141,19 @@ async def standing(database: Database) -> Stand:
         levels={(row.dimension, row.fan_id): row.level for row in levels},
         sizes={(row.dimension, row.level): (row.size, row.reachable) for row in sizes if row.size},
     )  # fmt: skip
+
+
+async def untold_moves(database: Database) -> Counter[tuple[str, str, date]]:
+    """By level and day, how many changes the counts of who came and went have not told, or told twice."""
+    untold: Counter[tuple[str, str, date]] = Counter()
+    async with database.reading() as session:
+        for change in await session.all(select(LevelChange)):
+            untold[change.dimension, f"into {change.new_level}", change.day] += 1
+            untold[change.dimension, f"out of {change.old_level}", change.day] += change.old_level is not None
+        for size in await session.all(select(LevelSize)):
+            untold[size.dimension, f"into {size.level}", size.day] -= size.entered
+            untold[size.dimension, f"out of {size.level}", size.day] -= size.left
+    return Counter({where: count for where, count in untold.items() if count})
 
 
 def expected(world: World, as_of: datetime) -> Stand:
