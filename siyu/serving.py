@@ -71,6 +71,8 @@ def bind(settings: Settings) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((settings.web_host, settings.web_port))
+        # Who comes before the web side is ready, with the link we print, waits instead of being turned away.
+        sock.listen()
     except OSError as error:
         sock.close()
         place = f"{settings.web_host}:{settings.web_port}"

@@ -60,10 +60,11 @@ async def _run(settings: Settings, count: int) -> None:
             with bind(settings) as sock:
                 people = await _prepare(app, count)
                 _populate(sandbox, people)
-                _say(await _links(app, sandbox, sock.getsockname()[1]))
-                stop = asyncio.Event()
+                # Loaded before the links are there to click on.
+                parts, stop = parts_of(PARTS, sock), asyncio.Event()
                 on_signals(stop)
-                await run_together(app, parts_of(PARTS, sock), stop)
+                _say(await _links(app, sandbox, sock.getsockname()[1]))
+                await run_together(app, parts, stop)
         finally:
             await app.close()
 

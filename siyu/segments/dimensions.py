@@ -211,7 +211,7 @@ LIFECYCLE = Dimension(
             good=Direction.UP, invites=phrase("A good first experience"),
         ),
         Level(
-            "active", phrase("Active"), phrase("last bought at most %(active_days)s days ago"),
+            "active", phrase("Active"), phrase("last bought at most %(active_days)s days ago, and is not new any more"),
             Metric("days_since_purchase", Op.AT_MOST, "active_days"),
             good=Direction.UP, invites=phrase("Keep them active"),
         ),
@@ -248,7 +248,8 @@ PURCHASE_STAGE = Dimension(
             good=Direction.UP, invites=phrase("A second purchase"),
         ),
         Level(
-            "repeat", phrase("Repeat purchase"), phrase("bought at least %(repeat)s times"),
+            "repeat", phrase("Repeat purchase"),
+            phrase("bought at least %(repeat)s times, but fewer than %(loyal)s times"),
             Metric("purchases_total", Op.AT_LEAST, "repeat"), good=Direction.UP,
         ),
         Level(
