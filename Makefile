@@ -26,6 +26,7 @@ test: $(VENV)/dev.stamp ## the whole suite, on SQLite and on a real PostgreSQL
 
 torture: $(VENV)/dev.stamp ## the long kill, soak and fuzz runs
 	$(BIN)/python -m pytest -m torture --timeout 1800
+	EFFORT=20 $(BIN)/python -m pytest -m "not torture" --timeout 1800 tests/siyu/test_metrics_cuts.py tests/siyu/test_metrics_never_drift.py tests/siyu/test_rules_truth_table.py tests/siyu/test_coupons_histories.py
 
 check: lint types layers templates css-check test ## everything that must be green before a commit
 
@@ -60,8 +61,8 @@ bench: $(VENV)/dev.stamp ## benchmarks with ratios against baselines of the same
 pins: ## choose the newest allowed packages anew, with hashes
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make pins" pyproject.toml -o requirements/run.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make pins" --group dev --group build -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make pins" --extra clv pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make pins" --extra clv --group dev --group build -c requirements/run.txt pyproject.toml -o requirements/dev.txt
 
 clean: ## forget the environment and everything in var/
 	rm -rf $(VENV) var

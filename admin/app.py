@@ -8,7 +8,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
-from admin import api, entrance, health, problems, webhook
+from admin import api, entrance, health, problems, redirects, webhook
 from admin.protection import Protection
 from admin.rendering import STATIC_ROOT, Renderer
 from admin.security import Doorframe, ForgeryWall, is_https, undeclared
@@ -62,6 +62,7 @@ def _furnish(web: FastAPI) -> None:
     web.mount("/static", ForeverFiles(directory=STATIC_ROOT))
     web.include_router(health.router)
     web.include_router(webhook.router)
+    web.include_router(redirects.router)
     web.include_router(api.router())
     web.include_router(entrance.router)
     if find_spec("admin.pages"):

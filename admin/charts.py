@@ -18,12 +18,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a funnel: how many, and which share of the first step and of the one before."""
+    """One step of a funnel: how many, which share of the first step, and which of the one it is held against."""
 
     label: str
     value: int
     of_first: float
-    of_previous: float
+    share: float
+    against: str
 
 
 def line(values: Sequence[float], *, width: int, height: int, pad: int = 2) -> str:
@@ -48,13 +49,12 @@ def columns(values: Sequence[float], labels: Sequence[str], *, width: int, heigh
     )
 
 
-def funnel(steps: Sequence[tuple[str, int]]) -> tuple[Step, ...]:
-    """Each step beside the first and the one before it."""
-    first = steps[0][1] if steps else 0
-    before = [first, *(value for _, value in steps)]
+def funnel(steps: Sequence[tuple[str, int]], *, fork: int | None = None) -> tuple[Step, ...]:
+    """Each step beside the first and the one before it; behind a fork, beside that: who buys need not have clicked."""
+    against = [max(0, position - 1 if fork is None else min(position - 1, fork)) for position in range(len(steps))]
     return tuple(
-        Step(label, value, _share(value, first), _share(value, previous))
-        for (label, value), previous in zip(steps, before, strict=False)
+        Step(label, value, _share(value, steps[0][1]), _share(value, steps[other][1]), steps[other][0])
+        for (label, value), other in zip(steps, against, strict=True)
     )
 
 

@@ -9,7 +9,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -137,6 +137,8 @@ def _place(mistake: dict[str, Any]) -> Place:  # Any: pydantic's ErrorDetails
 
 def _of_database(error: DBAPIError | PoolTimeout) -> Problem:
     text = str(getattr(error, "orig", error))
+    if isinstance(error, DataError):  # a NUL, a number too large: what was sent is wrong, not the house
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", phrase("what was sent is not well formed"))
     log.error("database failed", error=text)
     if "readonly" in text or "read-only" in text:
         sentence = phrase("the database can only be read at the moment; nothing was changed")

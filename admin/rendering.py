@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from jinja2.runtime import Context
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from admin import charts, formats
 from admin.formats import View, reader, seen_by
@@ -153,13 +153,15 @@ def _run_head(page: Template, scene: Context) -> None:
     next(iter(page.root_render_func(scene)), None)
 
 
-def _gettext(message: str) -> str:
-    return reader().words.gettext(message)
+# Jinja takes what these give for markup, and some of it is what operators called their segments and levels. None of
+# our own sentences has markup in it.
+def _gettext(message: str) -> Markup:
+    return escape(reader().words.gettext(message))
 
 
-def _ngettext(singular: str, plural: str, count: int) -> str:
-    return reader().words.ngettext(singular, plural, count)
+def _ngettext(singular: str, plural: str, count: int) -> Markup:
+    return escape(reader().words.ngettext(singular, plural, count))
 
 
-def _pgettext(context: str, message: str) -> str:
-    return reader().words.pgettext(context, message)
+def _pgettext(context: str, message: str) -> Markup:
+    return escape(reader().words.pgettext(context, message))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
 
@@ -10,10 +11,27 @@ from sqlmodel import col, select
 from benchmarks.community import CURRENCY, ZONE
 from siyu.kit.clock import local_day
 from siyu.kit.database import Database, WriteSession
-from siyu.tables import Fan, FanLevel, FanMetrics, Interaction, LevelChange, Purchase, Reach, Referral, Refund
+from siyu.metrics.measures import Present
+from siyu.metrics.signals import RATINGS
+from siyu.segments import Classification, definitions
+from siyu.segments.circumstances import beside
+from siyu.segments.dimensions import OUT
+from siyu.segments.reasons import Facts, level_of
+from siyu.tables import AsOf, Fan, FanLevel, FanMetrics, Interaction, Purchase, Reach, Referral, Refund
 
 # Fans to a commit: kinder to the loop than one commit each.
 BATCH = 100
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is the same for every fan."""
+
+    as_of: datetime
+    today: date
+    standing: AsOf
+    present: Present
+    whole: Classification
 
 
 async def work_through(database: Database, fan_ids: Iterable[int], as_of: datetime) -> float:
@@ -23,34 +41,40 @@ async def work_through(database: Database, fan_ids: Iterable[int], as_of: dateti
     """
     waiting = iter(fan_ids)
     changed = 0
+    async with database.reading() as session:
+        standing = await session.get(AsOf, 1)
+        assert standing is not None, "ours ran before"
+        present, whole = await definitions.present(session, standing), definitions.applied(standing)
+    round_ = Round(as_of, local_day(as_of, ZONE), standing, present, whole)
     started = time.perf_counter()
     while batch := list(islice(waiting, BATCH)):
         async with database.writing() as session:
             for fan_id in batch:
-                changed += await _refresh(session, fan_id, as_of)
+                changed += await _refresh(session, fan_id, round_)
     seconds = time.perf_counter() - started
     if changed:
         raise SystemExit(f"the loop and the recompute disagree about {changed} rows")
     return seconds
 
 
-async def _refresh(session: WriteSession, fan_id: int, as_of: datetime) -> int:
-    """Load a fan's facts, add them up, write the row and the three levels; how many of these changed."""
-    today = local_day(as_of, ZONE)
+async def _refresh(session: WriteSession, fan_id: int, round_: Round) -> int:
+    """Load a fan's facts, add them up, write the row and every level; how many of these changed."""
+    today, as_of = round_.today, round_.as_of
     fan = await session.get(Fan, fan_id)
     assert fan is not None
     interactions = await session.all(
         select(Interaction).where(Interaction.fan_id == fan_id, col(Interaction.at) <= as_of)
     )
     bought = await _counting(session, fan_id, as_of)
-    numbers = _own(interactions, bought, today) | await _referred(session, fan_id, today, as_of)
+    numbers = _own(fan, interactions, bought, today) | await _referred(session, fan_id, today, as_of)
+    numbers["value_halves"] = 2 * int(str(numbers["spend_365d"])) + int(str(numbers["referred_spend_365d"]))
     numbers["reachable"] = fan.reach is Reach.REACHABLE and fan.muted_at is None
     row = await session.get(FanMetrics, fan_id) or FanMetrics(fan_id=fan_id)
     different = [name for name, value in numbers.items() if getattr(row, name) != value]
     for name in different:
         setattr(row, name, numbers[name])
     session.add(row)
-    return len(different) + await _place(session, row, today, as_of)
+    return len(different) + await _place(session, fan, row, round_)
 
 
 async def _counting(session: WriteSession, fan_id: int, as_of: datetime) -> list[tuple[Purchase, list[Refund]]]:
@@ -69,9 +93,19 @@ def _net(purchase: Purchase, refunds: Sequence[Refund]) -> int:
 
 
 def _own(
-    interactions: Sequence[Interaction], bought: Sequence[tuple[Purchase, list[Refund]]], today: date
+    fan: Fan, interactions: Sequence[Interaction], bought: Sequence[tuple[Purchase, list[Refund]]], today: date
 ) -> dict[str, object]:
-    numbers: dict[str, object] = {"interactions_total": len(interactions), "purchases_total": len(bought)}
+    recently = [fact for fact in interactions if fact.day > today - timedelta(days=90)]
+    ratings = [fact for fact in interactions if fact.detail in RATINGS]
+    latest = max(ratings, key=lambda fact: 4 * int(fact.at.timestamp()) + RATINGS[fact.detail or ""], default=None)
+    numbers: dict[str, object] = {"joined_day": fan.joined_day, "views_90d": sum(f.kind == "view" for f in recently)}
+    if latest is not None:
+        last_day = [fact for fact in ratings if fact.day == latest.day]
+        numbers |= {
+            "feedback_day": max(fact.day for fact in last_day),
+            "feedback_score": RATINGS[latest.detail or ""] - 1,
+        }
+    numbers |= {"interactions_total": len(interactions), "purchases_total": len(bought)}
     for days in (7, 30, 90):
         numbers[f"interactions_{days}d"] = sum(fact.day > today - timedelta(days=days) for fact in interactions)
     for days in (30, 90, 365):
@@ -119,68 +153,22 @@ def _qualifies(friend: Fan, bought: Sequence[tuple[Purchase, list[Refund]]], tod
     return soon and (today - first.day).days >= 14 and not any((back.day - first.day).days < 14 for back in refunds)
 
 
-async def _place(session: WriteSession, row: FanMetrics, today: date, as_of: datetime) -> int:
-    """Put the fan into the levels these numbers mean."""
+async def _place(session: WriteSession, fan: Fan, row: FanMetrics, round_: Round) -> int:
+    """Put the fan into the levels and segments these numbers mean; how many of them are others than before."""
+    asked = [level.rule for dimension in round_.whole.everything for level in dimension.levels if level.rule]
+    known = await beside(session, fan, round_.standing, round_.whole, asked)
+    facts = Facts(row, round_.present, round_.whole, known)
     standing = {level.dimension: level for level in await _levels(session, row.fan_id)}
     changed = 0
-    for dimension, level in _where(row, today).items():
-        before = standing.get(dimension)
-        if before is None or before.level != level:
+    for dimension in round_.whole.everything:
+        level, before = level_of(dimension, facts).key, standing.get(dimension.key)
+        if (before.level if before else OUT) != level:
             changed += 1
-            session.add(
-                before or FanLevel(dimension=dimension, fan_id=row.fan_id, level=level, since=as_of),
-                LevelChange(
-                    fan_id=row.fan_id, dimension=dimension, old_level=before.level if before else None, new_level=level,
-                    at=as_of, day=today, cause="fact",
-                ),
-            )  # fmt: skip
-            if before is not None:
-                before.level, before.since = level, as_of
+            session.add(FanLevel(
+                dimension=dimension.key, fan_id=row.fan_id, level=level, since=round_.as_of, since_day=round_.today
+            ))  # fmt: skip
     return changed
 
 
 async def _levels(session: WriteSession, fan_id: int) -> Sequence[FanLevel]:
     return await session.all(select(FanLevel).where(FanLevel.fan_id == fan_id))
-
-
-def _where(row: FanMetrics, today: date) -> dict[str, str]:
-    often = row.interactions_30d
-    frequency = "high" if often >= 20 else "mid" if often >= 5 else "low" if often >= 1 else "none"
-    qualified = row.referrals_qualified
-    referral = "ambassador" if qualified >= 3 else "referrer" if qualified >= 1 else "none"
-    life = row.purchases_total
-    return {
-        "interaction_frequency": frequency,
-        "purchase_frequency": _purchase_frequency(row.purchases_90d),
-        "loyalty": _loyalty(row, frequency, today),
-        "lifecycle": _lifecycle(row, today),
-        "purchase_stage": "loyal" if life >= 5 else "repeat" if life >= 2 else "first" if life else "potential",
-        "referral": referral,
-    }
-
-
-def _purchase_frequency(often: int) -> str:
-    return "high" if often >= 4 else "mid" if often >= 2 else "low" if often == 1 else "none"
-
-
-def _lifecycle(row: FanMetrics, today: date) -> str:
-    if row.first_purchase_day is None or row.last_purchase_day is None:
-        return "potential"
-    if (today - row.first_purchase_day).days <= 30:
-        return "new"
-    ago = (today - row.last_purchase_day).days
-    return "active" if ago <= 90 else "dormant" if ago <= 180 else "lost"
-
-
-def _loyalty(row: FanMetrics, frequency: str, today: date) -> str:
-    if row.last_purchase_day is None:
-        return "none"
-    since = (today - row.last_purchase_day).days
-    silent = (today - row.last_interaction_day).days if row.last_interaction_day else 0
-    if since > 365:
-        return "lost"
-    if (row.purchases_total >= 2 and since > 90) or silent > 60:
-        return "at_risk"
-    if row.purchases_365d >= 3 and frequency in {"high", "mid"}:
-        return "loyal"
-    return "growing" if row.purchases_365d >= 2 else "casual"

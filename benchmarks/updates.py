@@ -40,11 +40,11 @@ from sqlmodel import select
 
 from benchmarks.databases import KINDS, fresh_database
 from bot import recorder
-from bot.recorder import Deed, Reading
+from bot.recorder import Deed, Line, Reading
 from bot.run import run_bot
 from siyu.app import App, open_app
 from siyu.fans import Newcomer
-from siyu.serving import keep_for_good
+from siyu.serving import tune_interpreter
 from siyu.settings import Settings
 from siyu.tables import Interaction
 
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("siyu", "aiogram"), help="for a profiler")
     chosen = parser.parse_args()
     _be_quiet()
-    keep_for_good()  # as the product does when it starts; here both have the good of it
+    tune_interpreter()  # as the product does when it starts; here both have the good of it
     found = {}
     with _sandbox() as telegram:
         asyncio.run(_bring_people(telegram))
@@ -187,7 +187,9 @@ class _RecordOneByOne(BaseMiddleware):
         user = message.from_user
         person = Newcomer(user.id, user.full_name, user.username, user.language_code, joined_at=message.date)
         key = f"message:{message.chat.id}:{message.message_id}"
-        return Reading(person.telegram_id, person, deed=Deed(key, "message", message.date, detail="text"))
+        deed = Deed(key, "message", message.date, detail="text")
+        line = Line(key, message.date, message.message_id, "text", message.text or "")
+        return Reading(person.telegram_id, person, deed=deed, line=line)
 
 
 async def _bring_people(telegram: str) -> None:

@@ -16,13 +16,14 @@ import structlog
 
 from bot.loops import REST_SECONDS, Backoff, keep, rest, unless_stopped
 from bot.messenger import Messenger
-from bot.verdicts import reach_after, verdict_on
+from bot.verdicts import verdict_on
 from siyu import fans, leases, mailroom, purchases
 from siyu.app import App
 from siyu.kit.database import WriteSession
 from siyu.kit.errors import SiyuError
 from siyu.mailroom import ANSWER, NOTICE, REPLY, Errand, Report, Verdict
-from siyu.outcomes import NotSent, Outcome, Rejected, Sent, SlowDown, Unauthorized
+from siyu.outcomes import NotSent, Outcome, Rejected, Sent, SlowDown, Unauthorized, reach_after
+from siyu.pace import Grant
 
 log = structlog.get_logger("bot.courier")
 
@@ -126,22 +127,30 @@ class Courier:
             await rest(stop, self._line.pause())
         async with self._app.database.reading() as session:
             due = await mailroom.count_due(session, queue.lanes, now=self._app.clock())
-        errands = await self._take(queue, min(due, MOST_UNDER_WAY - queue.under_way), stop) if due else []
+        if not due:
+            return False
+        grant = await self._room(queue, min(due, MOST_UNDER_WAY - queue.under_way), stop)
+        errands = await self._take(queue, grant.slots) if grant.slots and not stop.is_set() else []
         queue.under_way += len(errands)
         for errands_of_one in _by_person(errands):
-            calls.create_task(self._deliver(queue, errands_of_one))
+            calls.create_task(self._deliver(queue, errands_of_one, leaves=grant.leaves))
         return bool(errands)
 
-    async def _take(self, queue: _Queue, wanted: int, stop: asyncio.Event) -> list[Errand]:
-        slots = await unless_stopped(stop, self._app.pace.slots(REPLY, wanted)) if queue.paced else wanted
-        if not slots or stop.is_set():
-            return []
-        async with self._app.database.writing() as session:
-            return await mailroom.take_errands(session, self.owner, queue.lanes, limit=slots, now=self._app.clock())
+    async def _room(self, queue: _Queue, wanted: int, stop: asyncio.Event) -> Grant:
+        """For how many, and when they leave."""
+        if not queue.paced:
+            return Grant(wanted)
+        return await unless_stopped(stop, self._app.pace.slots(REPLY, wanted)) or Grant(0)
 
-    async def _deliver(self, queue: _Queue, errands: Sequence[Errand]) -> None:
+    async def _take(self, queue: _Queue, limit: int) -> list[Errand]:
+        async with self._app.database.writing() as session:
+            return await mailroom.take_errands(session, self.owner, queue.lanes, limit=limit, now=self._app.clock())
+
+    async def _deliver(self, queue: _Queue, errands: Sequence[Errand], *, leaves: float) -> None:
         """One person's calls in their order; after one that must wait, the others wait with it."""
         try:
+            if queue.paced:
+                await self._app.pace.leave(Grant(len(errands), leaves), REPLY)
             for position, errand in enumerate(errands):
                 report = await self._make(errand)
                 if report.verdict in (Verdict.AGAIN, Verdict.NOT_TRIED):

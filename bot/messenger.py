@@ -133,7 +133,9 @@ def _read(body: bytes) -> Answer | None:
 
 
 def _done(result: object) -> Sent:
-    message_id = result.get("message_id") if isinstance(result, dict) else None
+    # Of an album we are told every message; the first stands for it.
+    message = result[0] if isinstance(result, list) and result else result
+    message_id = message.get("message_id") if isinstance(message, dict) else None
     return Sent(message_id if isinstance(message_id, int) else None, result)
 
 

@@ -3,17 +3,19 @@
 It reads Telegram's JSON itself: facts do not wait for a handler, and a handler that fails loses none.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from siyu import fans, interactions, referrals, sources
-from siyu.broadcasts.presses import were_sent
+from siyu import conversations, fans, interactions, operators, referrals, sources
+from siyu.broadcasts.presses import answers_to, were_sent
+from siyu.conversations import Heard
 from siyu.fans import Admitted, Newcomer
 from siyu.interactions import Interacted
 from siyu.kit.database import ReadSession, WriteSession
+from siyu.operators import Permission
 from siyu.tables import Reach
 
 Json = dict[str, Any]  # Any: as Telegram sent it; what is missing raises, and the update is set aside
@@ -35,6 +37,8 @@ _CONTENTS = (
     "text", "photo", "video", "animation", "audio", "voice", "video_note", "document", "sticker", "story",
     "paid_media", "contact", "location", "venue", "poll", "dice", "game", "checklist", "web_app_data",
 )  # fmt: skip
+# Of these, what a person is to read; the other one is what a page of ours sent.
+TALK = tuple(content for content in _CONTENTS if content != "web_app_data")
 
 
 class Did(Protocol):
@@ -64,6 +68,20 @@ class Deed:
 
 
 @dataclass(frozen=True)
+class Line:
+    """Words, or something else that a person is to read."""
+
+    key: str
+    at: datetime
+    message_id: int
+    kind: str
+    text: str
+    file: str | None = None
+    replies_to: int | None = None
+    edited: bool = False
+
+
+@dataclass(frozen=True)
 class Reading:
     """What one update says, before anybody looked into the database."""
 
@@ -71,6 +89,7 @@ class Reading:
     person: Newcomer | None = None
     payload: str = ""  # of /start
     deed: Deed | None = None
+    line: Line | None = None
     reach: Reach | None = None
 
 
@@ -95,6 +114,7 @@ async def record(session: WriteSession, readings: Sequence[Reading], *, zone: Zo
             code = people[telegram_id].source.removeprefix("i_")
             await referrals.connect(session, admitted[telegram_id], code, now=now)
     await interactions.record(session, await _interactions(session, readings, admitted), zone=zone)
+    await conversations.hear(session, await _heard(session, readings, admitted))
     return admitted
 
 
@@ -139,6 +159,7 @@ async def _interactions(session: ReadSession, readings: Iterable[Reading], admit
     # A forged press may name any broadcast; only one that went to this fan counts as its click.
     claims = {(deed.broadcast_id, fan_id) for fan_id, deed in deeds if deed.broadcast_id is not None}
     true = await were_sent(session, claims) if claims else set()
+    deeds = [(fan_id, deed) for fan_id, deed in deeds if not await _is_made_up(session, fan_id, deed, true)]
     return [
         Interacted(
             source=SOURCE,
@@ -153,6 +174,36 @@ async def _interactions(session: ReadSession, readings: Iterable[Reading], admit
     ]
 
 
+async def _heard(session: ReadSession, readings: Iterable[Reading], admitted: Admitted) -> list[Heard]:
+    """What fans wrote to us; who answers them is not in the inbox themselves."""
+    lines = [(reading.person.telegram_id, reading.line) for reading in readings if reading.person and reading.line]
+    if not lines:
+        return []
+    colleagues = {one.telegram_id for one in await operators.who_may(session, Permission.OPERATE)}
+    return [
+        Heard(
+            cause=line.key,
+            fan_id=admitted[telegram_id].id or 0,
+            at=line.at,
+            text=line.text,
+            kind=line.kind,
+            file=line.file,
+            message_id=line.message_id,
+            replies_to=line.replies_to,
+            edited=line.edited,
+        )
+        for telegram_id, line in lines
+        if telegram_id not in colleagues
+    ]
+
+
+async def _is_made_up(session: ReadSession, fan_id: int, deed: Deed, true: Collection[tuple[int, int]]) -> bool:
+    """An answer that no button under a message to this fan gives says nothing of them."""
+    if deed.kind != "answer" or deed.broadcast_id is None:
+        return False
+    return (deed.broadcast_id, fan_id) not in true or deed.detail not in await answers_to(session, deed.broadcast_id)
+
+
 def _message(message: Json, received_at: datetime) -> Reading:
     sender = message.get("from")
     if message["chat"]["type"] != "private" or sender is None or sender["is_bot"]:
@@ -161,12 +212,15 @@ def _message(message: Json, received_at: datetime) -> Reading:
     person = replace(_person(sender), joined_at=at, phone=_own_phone(message, sender))
     word, _, rest = _command(message)
     deed = _written(message, word, at)
-    return Reading(person.telegram_id, person, payload=rest.strip() if word == "start" else "", deed=deed)
+    payload = rest.strip() if word == "start" else ""
+    return Reading(person.telegram_id, person, payload=payload, deed=deed, line=_line(message, at))
 
 
 def _edited(message: Json, received_at: datetime) -> Reading:
     """The same message once more: who wrote it is seen, but nothing new was done."""
-    return replace(_message(message, received_at), deed=None, payload="")
+    reading = _message(message, received_at)
+    line = replace(reading.line, edited=True) if reading.line else None
+    return replace(reading, deed=None, payload="", line=line)
 
 
 def _pressed(query: Json, received_at: datetime, kind_of: KindOf) -> Reading:
@@ -257,6 +311,43 @@ def _written(message: Json, command: str, at: datetime) -> Deed | None:
         return None
     key = f"message:{message['chat']['id']}:{message['message_id']}"
     return Deed(key, "command", at, detail=command) if command else Deed(key, "message", at, detail=content)
+
+
+def _line(message: Json, at: datetime) -> Line | None:
+    """What a person is to read; a command is for us."""
+    kind = next((content for content in TALK if content in message), None)
+    if kind is None or message.get("text", "").startswith("/"):
+        return None
+    return Line(
+        key=f"message:{message['chat']['id']}:{message['message_id']}",
+        at=at,
+        message_id=message["message_id"],
+        kind=kind,
+        text=_words(message, kind),
+        file=_file(message[kind]),
+        replies_to=message.get("reply_to_message", {}).get("message_id"),
+    )
+
+
+def _words(message: Json, kind: str) -> str:
+    """Its text or caption, else what can be said of it in words; PostgreSQL takes no zero character."""
+    told = _TOLD[kind](message[kind]) if kind in _TOLD else ""
+    return str(message.get("text") or message.get("caption") or told).replace("\x00", "")
+
+
+_TOLD: Mapping[str, Callable[[Json], object]] = {
+    "contact": lambda contact: f"{contact['first_name']} {contact['phone_number']}",
+    "location": lambda place: f"{place['latitude']}, {place['longitude']}",
+    "venue": lambda venue: f"{venue['title']}, {venue['address']}",
+    "poll": lambda poll: poll["question"],
+    "sticker": lambda sticker: sticker.get("emoji", ""),
+    "dice": lambda dice: dice["emoji"],
+}
+
+
+def _file(content: Any) -> str | None:  # Any: text, an object, or a photo in several sizes
+    largest = content[-1] if isinstance(content, list) and content else content
+    return largest.get("file_id") if isinstance(largest, dict) else None
 
 
 def _moment(seconds: int) -> datetime:

@@ -18,7 +18,6 @@ from siyu.outcomes import (
     Unknown,
     Unreachable,
 )
-from siyu.tables import Reach
 
 RETRY = timedelta(seconds=2)
 # A press spins for its fan meanwhile, and a payment has ten seconds.
@@ -50,19 +49,6 @@ def verdict_on(errand: Errand, outcome: Outcome, *, now: datetime) -> Report:
             return Report(errand, Verdict.NOT_TRIED)
         case _ as never:
             assert_never(never)
-
-
-def reach_after(outcome: Outcome) -> Reach | None:
-    """What an outcome says about whether this fan can be written to; None: nothing new."""
-    match outcome:
-        case Blocked():
-            return Reach.BLOCKED
-        case Gone():
-            return Reach.GONE
-        case Unreachable():
-            # Known to us, but has no chat with the bot: exactly what an imported fan is.
-            return Reach.IMPORTED
-    return None
 
 
 def _once_more(errand: Errand, why: str, *, now: datetime, payload: Payload | None = None) -> Report:

@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 
 from aiogram.methods import SetMyCommands
 from aiogram.types import BotCommand, BotCommandScopeAllPrivateChats, BotCommandScopeChat
-from babel import dates, numbers
+from babel import dates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from siyu.kit import figures
 from siyu.kit.errors import SiyuError
-from siyu.kit.money import STARS, Money
+from siyu.kit.money import Money
 from siyu.kit.wording import CHINESE, ENGLISH, Words, phrase, shipped, translations, words
 from siyu.tables import Offer, OfferKind
 
@@ -33,9 +34,6 @@ STAFF_COMMANDS = (
     ("redeem", phrase("Redeem a coupon: /redeem CODE")),
 )
 
-# CLDR writes CN¥ in English; our fans' everyday money is the plain ¥, and the yen carries the letters.
-_SYMBOLS = {"CNY": "¥", "JPY": "JP¥"}
-
 
 @dataclass(frozen=True)
 class Voice:
@@ -52,15 +50,10 @@ class Voice:
 
     def money(self, amount: Money) -> str:
         """80 ⭐ or ¥19.90."""
-        if amount.currency == STARS:
-            return self.stars(amount.minor)
-        said = numbers.format_currency(amount.major, amount.currency, locale=self.words.locale)
-        return said.replace(
-            _cldr_symbol(amount.currency, self.words.locale), _symbol(amount.currency, self.words.locale)
-        )
+        return figures.money(amount, self.words.locale)
 
     def stars(self, number: int) -> str:
-        return f"{numbers.format_decimal(number, locale=self.words.locale)} ⭐"
+        return figures.stars(number, self.words.locale)
 
     def moment(self, moment: datetime) -> str:
         """Fri, Mar 6, 23:59: the year only when it is another one."""
@@ -129,11 +122,3 @@ def _environment(locale: str) -> Environment:
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_translations(translations(locale), newstyle=True)  # type: ignore[attr-defined]  # added by the extension
     return environment
-
-
-def _cldr_symbol(currency: str, locale: str) -> str:
-    return str(numbers.get_currency_symbol(currency, locale=locale))
-
-
-def _symbol(currency: str, locale: str) -> str:
-    return _SYMBOLS.get(currency, _cldr_symbol(currency, locale))

@@ -1,23 +1,22 @@
 """Fans: who they are, whether they can be reached, and which of their days must be counted again."""
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import ColumnElement, and_, delete, or_
+from sqlalchemy import ColumnElement, and_, literal, or_
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from siyu import audit
-from siyu.audit import Actor
 from siyu.kit.clock import local_day
+from siyu.kit.columns import Instant
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Invalid, NotFound
 from siyu.kit.paging import Page, cursor_of, key_of
 from siyu.tables import DirtyDay, Fan, FanAttribute, FanTag, Reach
-
-LONGEST_TAG = 40  # characters; a semicolon separates tags in files
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,13 @@ async def get_fan_by_id(session: ReadSession, fan_id: int) -> Fan:
     return fan
 
 
-async def list_fans(session: ReadSession, *, q: str = "", cursor: str | None = None, limit: int = 50) -> Page[Fan]:
-    """The newest fans first; `q` looks in names, usernames and Telegram ids."""
+async def list_fans(
+    session: ReadSession, *, q: str = "", tag: str = "", cursor: str | None = None, limit: int = 50
+) -> Page[Fan]:
+    """The newest fans first, of those with this tag if one is named; `q` looks in names, usernames and Telegram ids."""
     statement = select(Fan).where(matches(q)).order_by(col(Fan.id).desc()).limit(limit + 1)
+    if tag:
+        statement = statement.where(col(Fan.id).in_(who_has(tag)))
     if cursor:
         statement = statement.where(col(Fan.id) < key_of(cursor, length=1)[0])
     found = await session.all(statement)
@@ -89,6 +92,11 @@ def matches(q: str) -> ColumnElement[bool]:
     )
     # 15 digits: above every Telegram id, below what a database integer holds.
     return or_(by_name, col(Fan.telegram_id) == int(wanted)) if wanted.isdecimal() and len(wanted) <= 15 else by_name
+
+
+def who_has(tag: str) -> SelectOfScalar[int]:
+    """The ids of the fans with this tag."""
+    return select(col(FanTag.fan_id)).where(col(FanTag.tag) == tag)
 
 
 def can_be_reached() -> ColumnElement[bool]:
@@ -120,6 +128,38 @@ async def unmute(session: WriteSession, fan: Fan, *, now: datetime) -> None:
         await _touch(session, fan, now)
 
 
+async def rest(session: WriteSession, fan: Fan, *, until: datetime, now: datetime) -> None:
+    """Broadcasts wait so long; whoever had opted out hears from us again afterwards."""
+    await unmute(session, fan, now=now)
+    fan.rests_until = until
+    session.add(fan)
+
+
+async def end_rest(session: WriteSession, fan: Fan) -> None:
+    fan.rests_until = None
+    session.add(fan)
+
+
+async def set_quiet_hours(session: WriteSession, fan: Fan, hours: tuple[int, int] | None) -> None:
+    """From and to in minutes of the fan's own day, over midnight if need be; None: as the house has it."""
+    fan.quiet_from, fan.quiet_to = hours or (None, None)
+    session.add(fan)
+
+
+async def set_zone(session: WriteSession, fan: Fan, name: str | None) -> None:
+    """The fan's own time zone; None: the community's. Raises Invalid for one that does not exist."""
+    if name is not None and name not in zones():
+        raise Invalid("there is no time zone %(zone)s", where=("zone",), zone=name)
+    fan.zone = name
+    session.add(fan)
+
+
+@cache
+def zones() -> frozenset[str]:
+    """Every time zone there is; read from the disk once, which takes a while."""
+    return frozenset(available_timezones())
+
+
 async def set_language(session: WriteSession, fan: Fan, language: str) -> None:
     """What the fan chose, which outweighs Telegram's hint."""
     fan.chosen_language = language
@@ -132,48 +172,21 @@ async def mark_dirty(session: WriteSession, days: Iterable[tuple[int, date, date
     await session.run_many(session.insert(DirtyDay), rows)
 
 
+async def look_again(session: WriteSession, fan_ids: SelectOfScalar[int] | Collection[int], *, now: datetime) -> None:
+    """What segments may ask of these fans changed by now; however many, they are marked by the database."""
+    if isinstance(fan_ids, Collection) and not fan_ids:
+        return
+    marked = select(col(Fan.id), col(Fan.joined_day), literal(now, Instant())).where(col(Fan.id).in_(fan_ids))
+    await session.run(session.insert(DirtyDay).from_select(["fan_id", "day", "due"], marked))
+
+
 async def attributes_of(session: ReadSession, fan_id: int) -> dict[str, str]:
     found = await session.all(select(FanAttribute).where(FanAttribute.fan_id == fan_id).order_by(FanAttribute.name))
     return {attribute.name: attribute.value for attribute in found}
 
 
-async def set_attributes(session: WriteSession, fan_id: int, attributes: Mapping[str, str]) -> None:
-    """Write these values; others stay as they are."""
-    insert = session.insert(FanAttribute)
-    statement = insert.on_conflict_do_update(index_elements=["fan_id", "name"], set_={"value": insert.excluded.value})
-    await session.run_many(
-        statement, [{"fan_id": fan_id, "name": name, "value": value} for name, value in attributes.items()]
-    )
-
-
 async def tags_of(session: ReadSession, fan_id: int) -> list[str]:
     return list(await session.all(select(FanTag.tag).where(FanTag.fan_id == fan_id).order_by(FanTag.tag)))
-
-
-async def add_tags(session: WriteSession, fan_id: int, tags: Iterable[str], *, now: datetime) -> None:
-    statement = session.insert(FanTag).on_conflict_do_nothing()
-    await session.run_many(statement, [{"fan_id": fan_id, "tag": tag, "at": now} for tag in tags])
-
-
-async def remove_tag(session: WriteSession, fan_id: int, tag: str) -> None:
-    await session.run(delete(FanTag).where(col(FanTag.fan_id) == fan_id, col(FanTag.tag) == tag))
-
-
-async def tag(session: WriteSession, actor: Actor, fan: Fan, word: str, *, now: datetime) -> None:
-    """Hang a word on a fan; hung already, nothing changes."""
-    word = word.strip()
-    if not 1 <= len(word) <= LONGEST_TAG or ";" in word:
-        raise Invalid("a tag has 1 to %(most)s characters and no semicolon", where=("tag",), most=LONGEST_TAG)
-    if word not in await tags_of(session, fan.id or 0):
-        await add_tags(session, fan.id or 0, [word], now=now)
-        await audit.note(session, actor, "fan.tagged", "fan", fan.telegram_id, now=now, tag=word)
-
-
-async def untag(session: WriteSession, actor: Actor, fan: Fan, word: str, *, now: datetime) -> None:
-    """Take a word off a fan; not there, nothing changes."""
-    if word in await tags_of(session, fan.id or 0):
-        await remove_tag(session, fan.id or 0, word)
-        await audit.note(session, actor, "fan.untagged", "fan", fan.telegram_id, now=now, tag=word)
 
 
 async def _known(session: ReadSession, wanted: Iterable[int]) -> dict[int, Fan]:

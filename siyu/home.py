@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Select, and_, case, distinct, exists, func, or_, select
 from sqlmodel import col
 
-from siyu import fans, purchases
+from siyu import conversations, fans, purchases
 from siyu.kit.clock import local_day
 from siyu.kit.database import ReadSession
 from siyu.segments import Direction, SegmentView
@@ -90,6 +90,7 @@ class Today:
     """Everything that waits for somebody, the most urgent first."""
 
     quarantined: int
+    unanswered: int  # fans who wrote
     doubtful: Sequence[Doubtful]
     asked: Sequence[Asked]
     failed: Sequence[JobRun]
@@ -99,7 +100,7 @@ class Today:
 
     @property
     def is_quiet(self) -> bool:
-        urgent = self.doubtful or self.asked or self.failed
+        urgent = self.unanswered or self.doubtful or self.asked or self.failed
         return not (self.quarantined or urgent or self.slipped or self.thanks or self.offers)
 
 
@@ -131,6 +132,7 @@ async def waiting(session: ReadSession) -> dict[str, int]:
     counts = {
         "home": await session.one(select(func.count()).where(col(RefundRequest.answered_at).is_(None))),
         "quarantine": await _quarantined(session),
+        "conversations": await conversations.waiting(session),
         "broadcasts": await session.one(select(func.count()).select_from(Broadcast).where(_needs_a_decision())),
     }
     return {section: count for section, count in counts.items() if count}
@@ -152,6 +154,7 @@ async def today(session: ReadSession, *, zone: ZoneInfo, now: datetime) -> Today
     since = local_day(now - RECENTLY, zone)
     return Today(
         quarantined=await _quarantined(session),
+        unanswered=await conversations.waiting(session),
         doubtful=await _doubtful(session),
         asked=[Asked(fan, purchase, r.asked_at) for r, purchase, fan in await purchases.open_requests(session)],
         failed=await _failed(session),

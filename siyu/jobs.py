@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete
 from sqlmodel import col, select
 
-from siyu import audit, mailroom, segments
+from siyu import audit, broadcasts, conversations, expectations, mailroom, segments
 from siyu.app import App
 from siyu.audit import SIYU, Actor
 from siyu.kit.clock import local_day
@@ -205,10 +205,41 @@ async def _levels_are_free(app: App, session: ReadSession) -> bool:
     return await segments.may_move(session, now=app.clock())
 
 
+async def _fit(app: App, _asked: bool) -> Done:
+    """A new fit says something else of everybody, at once."""
+    fit = await expectations.fit_if_due(app.database, now=app.clock())
+    if fit is None:
+        return Done()
+    changed = await expectations.score_everybody(app.database, now=app.clock())
+    return Done(touched=fit.parameters["sampled"] if fit.parameters else 0, changed=changed)
+
+
+async def _score(app: App, _asked: bool) -> Done:
+    changed = await expectations.score_everybody(app.database, now=app.clock())
+    return Done(touched=changed, changed=changed)
+
+
+async def _winners_are_due(app: App, session: ReadSession) -> bool:
+    return bool(await broadcasts.undecided(session, now=app.clock()))
+
+
+async def _decide(app: App, _asked: bool) -> Done:
+    """Each in a transaction of its own: the rest of a hundred thousand fans goes with one winner."""
+    now, decided = app.clock(), 0
+    async with app.database.reading() as session:
+        due = await broadcasts.undecided(session, now=now)
+    for broadcast_id in due:
+        async with app.database.writing() as session:
+            decided += await broadcasts.decide_winner(session, broadcast_id, now=now) is not None
+    app.bells.broadcasts.set()
+    return Done(touched=len(due), changed=decided)
+
+
 async def _tidy(app: App, _asked: bool) -> Done:
     now = app.clock()
     async with app.database.writing() as session:
         dropped = await mailroom.prune(session, now=now)
+        dropped += await conversations.forget_notices(session, now=now)
         dropped += await session.run(delete(JobRun).where(col(JobRun.started_at) < now - RUNS_KEPT))
     return Done(touched=dropped)
 
@@ -226,5 +257,12 @@ JOBS: tuple[Job, ...] = (
         "full", phrase("Everything counted again from the facts"), Daily(time(3, 30)),
         partial(_recompute, job="full", mode=Mode.FULL), _levels_are_free,
     ),
+    Job(
+        "fit", phrase("What buyers will probably do, learnt anew"), Daily(time(4, 0)), _fit, _levels_are_free,
+    ),
+    Job(
+        "score", phrase("What every buyer will probably do"), Daily(time(4, 15)), _score, _levels_are_free,
+    ),
+    Job("winners", phrase("Winners of compared broadcasts"), Every(lambda _: 60), _decide, _winners_are_due),
     Job("tidy", phrase("Old mail and old lines of this list"), Every(lambda _: 3600), _tidy),
 )  # fmt: skip

@@ -30,6 +30,11 @@ async def holder(session: ReadSession, name: str, *, now: datetime) -> str | Non
     return await session.first(select(Lease.owner).where(Lease.name == name, col(Lease.until) >= now))
 
 
+async def held_until(session: ReadSession, name: str) -> datetime | None:
+    """When the last hold on it ends or ended."""
+    return await session.first(select(Lease.until).where(Lease.name == name))
+
+
 async def live_owners(session: ReadSession, prefix: str, *, now: datetime) -> set[str]:
     """Owners of the unexpired leases whose name starts with the prefix."""
     statement = select(Lease.owner).where(col(Lease.name).startswith(prefix, autoescape=True), col(Lease.until) >= now)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, update
 from sqlmodel import col, select
 
 from siyu import audit
-from siyu.audit import Actor
+from siyu.audit import SIYU, Actor
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from siyu.tables import ApiToken, LoginTicket, Operator, OperatorSession, Role
@@ -94,6 +94,15 @@ async def get_operator(session: ReadSession, operator_id: int) -> Operator:
     return operator
 
 
+async def named(session: ReadSession, key: str) -> str:
+    """The name of whom the audit calls this: `operator:7` is Mei, `token:shop` the shop."""
+    kind, _, name = key.partition(":")
+    if kind == "operator" and name.isdecimal():
+        operator = await session.get(Operator, int(name))
+        return actor_of(operator).name if operator else key
+    return SIYU.name if key == SIYU.key else name or key
+
+
 async def whom_to_let_in(session: ReadSession, telegram_id: int | None) -> Operator:
     """The operator with this Telegram id; without one, the first owner."""
     if telegram_id is not None:
@@ -114,6 +123,12 @@ async def whom_to_let_in(session: ReadSession, telegram_id: int | None) -> Opera
 async def list_operators(session: ReadSession) -> list[Operator]:
     """Everybody, those who may still sign in first; a handful, so never paged."""
     return list(await session.all(select(Operator).order_by(col(Operator.disabled_at).is_not(None), col(Operator.id))))
+
+
+async def who_may(session: ReadSession, permission: Permission) -> list[Operator]:
+    """Everybody who works here and may do this."""
+    here = select(Operator).where(col(Operator.disabled_at).is_(None)).order_by(col(Operator.id))
+    return [one for one in await session.all(here) if may(one.role, permission)]
 
 
 async def last_seen(session: ReadSession) -> dict[int, datetime]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from siyu.tables import Reach
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -87,3 +89,16 @@ Outcome = (
     | Unknown
     | Unauthorized
 )
+
+
+def reach_after(outcome: Outcome) -> Reach | None:
+    """What an answer says about whether this fan can be written to; None: nothing new."""
+    match outcome:
+        case Blocked():
+            return Reach.BLOCKED
+        case Gone():
+            return Reach.GONE
+        case Unreachable():
+            # Known to us, but has no chat with the bot: exactly what an imported fan is.
+            return Reach.IMPORTED
+    return None

@@ -39,13 +39,14 @@ class Bought:
 
 @dataclass(frozen=True)
 class Moved:
-    """The fan left one level for another."""
+    """The fan left one level for another, or entered or left a saved segment; cause is a word of level_change."""
 
     at: datetime
     id: int
     dimension: str
     old_level: str
     new_level: str
+    cause: str
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ async def _moved(session: ReadSession, fan_id: int, after: _Place | None, limit:
         col(LevelChange.fan_id) == fan_id, col(LevelChange.old_level).is_not(None), col(LevelChange.cause) != "look"
     )
     found = await session.all(_from(mine, Moved, col(LevelChange.at), col(LevelChange.id), after, limit))
-    return [Moved(row.at, row.id or 0, row.dimension, row.old_level or "", row.new_level) for row in found]
+    return [Moved(row.at, row.id or 0, row.dimension, row.old_level or "", row.new_level, row.cause) for row in found]
 
 
 async def _got(session: ReadSession, fan_id: int, after: _Place | None, limit: int) -> list[Event]:

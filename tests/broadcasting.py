@@ -29,11 +29,11 @@ async def given_fans(app: App, number: int, *, segment: str = SEGMENT, first: in
         admitted = await fans.admit(session, newcomers, zone=app.settings.zone, now=now)
         rows = [{"dimension": dimension, "fan_id": fan.id, "level": level, "since": now} for fan in admitted.values()]
         await session.run_many(insert(FanLevel), rows)
-    return list(admitted.values())
+    return sorted(admitted.values(), key=lambda fan: fan.telegram_id)
 
 
 async def composed(app: App, **changes: Any) -> Broadcast:  # Any: fields of a draft
-    draft = Draft(**{"title": "Come back", "segment": SEGMENT, "text": "We <b>miss</b> you", **changes})
+    draft = Draft(**{"title": "Come back", "include": (SEGMENT,), "text": "We <b>miss</b> you", **changes})
     async with app.database.writing() as session:
         return await broadcasts.compose(session, MEI, draft, now=app.clock())
 
@@ -65,7 +65,7 @@ async def state_of(app: App, broadcast_id: int) -> str:
         return str((await broadcasts.get_broadcast(session, broadcast_id)).state)
 
 
-async def until(holds: Callable[[], Any], *, seconds: float = 30) -> None:  # Any: a truth, or a coroutine of one
+async def until(holds: Callable[[], Any], *, seconds: float = 60) -> None:  # Any: a truth, or a coroutine of one
     """Look again and again; fail when it does not come true in time."""
     async with asyncio.timeout(seconds):
         while True:

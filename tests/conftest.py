@@ -9,10 +9,17 @@ import pytest
 from siyu.app import App
 from siyu.kit.database import Database
 from siyu.settings import Settings
-from tests import servers
+from tests import servers, statements
 from tests.clocks import FakeClock
 
 DATABASES = os.environ.get("TEST_DATABASES", "sqlite,postgresql").split(",")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_memory_of_statements() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        statements.share(patch)
+        yield
 
 
 @pytest.fixture(params=DATABASES)

@@ -4,6 +4,8 @@ A fresh start costs 5 seconds, most of it importing aiogram; a fork of the prepa
 """
 
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable
 from functools import cache
 from multiprocessing.context import ForkServerContext
@@ -19,6 +21,10 @@ class Child:
     def __init__(self, does: Callable[..., object], *args: Any) -> None:  # Any: whatever the function takes
         self._process = _server().Process(target=does, args=args, daemon=True)
         self._process.start()
+
+    def freeze(self) -> None:
+        """SIGSTOP: whatever reaches it now, it does nothing about it any more."""
+        os.kill(self._process.pid or 0, signal.SIGSTOP)
 
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed."""

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-from siyu import fans, interactions
+from siyu import attributes, fans, interactions, tags
 from siyu.app import App
+from siyu.audit import COMMAND_LINE
 from siyu.fans import Newcomer
 from siyu.interactions import Interacted
 from siyu.tables import Fan
@@ -100,6 +101,19 @@ async def given_interactions(app: App, fan: Fan, times: int = 1, *, days_ago: fl
     facts = [Interacted("test", f"i{next(_keys)}", fan.id or 0, at, kind) for _ in range(times)]
     async with app.database.writing() as session:
         await interactions.record(session, facts, zone=app.settings.zone)
+
+
+async def given_tags(app: App, fan: Fan, *words: str) -> None:
+    """Words an operator hung on the fan, one after another."""
+    async with app.database.writing() as session:
+        for word in words:
+            await tags.tag(session, COMMAND_LINE, fan, word, now=app.clock())
+
+
+async def given_values(app: App, fan: Fan, **values: str) -> None:
+    """Attributes of the fan."""
+    async with app.database.writing() as session:
+        await attributes.set_values(session, COMMAND_LINE, fan, values, now=app.clock())
 
 
 def _text(text: str) -> Update:

@@ -77,7 +77,7 @@ async def redeems(app: App, code: str, use: Use) -> coupons.Redeemed:
 
 async def opens(app: App, fan: Fan, sku: str = "tea", **choice: object) -> Invoice:
     async with app.database.writing() as session:
-        return await purchases.open_checkout(session, fan, sku, now=app.clock(), **choice)  # type: ignore[arg-type]
+        return await purchases.open_checkout(session, fan, sku, zone=app.settings.zone, now=app.clock(), **choice)  # type: ignore[arg-type]
 
 
 async def is_allowed(app: App, fan: Fan, payload: str, stars: int, *, currency: str = STARS) -> None:

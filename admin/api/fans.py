@@ -58,7 +58,7 @@ class FanInList(Shape):
 async def put_fans(batch: FanBatch, program: Writer, session: Writing, at: At) -> FanResults:
     """A fan is known by `telegram_id`. Who never talked to the bot is not reachable until they do."""
     good = [row for row in batch.fans if isinstance(row, FanRow)]
-    rulings = iter(await take_fans(session, good, zone=at.zone, now=at.now))
+    rulings = iter(await take_fans(session, program.actor, good, zone=at.zone, now=at.now))
     return FanResults(
         results=[
             _bad(row) if isinstance(row, BadRow) else _result(row.telegram_id, next(rulings)) for row in batch.fans

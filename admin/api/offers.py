@@ -121,7 +121,7 @@ async def issue(offer_id: OfferId, order: IssueOrder, program: Writer, session: 
 
 
 async def _to_segment(session: WriteSession, offer_id: int, order: IssueOrder, at: Moment) -> IssueAnswer:
-    fans = segments.audience(order.segment or "")
+    fans = await segments.audience(session, order.segment or "")
     done = await coupons.issue(session, offer_id, fans, key=order.idempotency_key, zone=at.zone, now=at.now)
     return IssueAnswer.model_validate(done)
 

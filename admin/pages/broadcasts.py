@@ -1,153 +1,130 @@
-"""The pages of broadcasts: written, tried out, sent, watched, and what became of them."""
+"""The pages of broadcasts: sent, watched, and what became of them. How they are written is the composer's."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from datetime import datetime
+from enum import StrEnum
 from functools import partial
-from http import HTTPStatus
-from itertools import groupby
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from admin.forms import Errors
-from admin.forms.broadcasts import Written, mistakes_at, picture, preview, shown, written
+from admin.forms.broadcasts import picture
+from admin.forms.results import button_words, editions_of, outcome
 from admin.framing import show_block
+from admin.pages import composer
+from admin.pages.course import course_of
 from admin.pages.deeds import RowId, do
 from admin.pages.frame import (
-    Flash,
-    Me,
     Operating,
     Page,
     Viewing,
     app_of,
     frame_of,
-    go,
-    refusal,
     show,
     show_or_block,
     words_of,
 )
-from siyu import broadcasts, coupons, segments
+from siyu import broadcasts, coupons, operators, segments
 from siyu.app import App
-from siyu.broadcasts import Progress
+from siyu.broadcasts import Progress, revising
 from siyu.kit.database import ReadSession
-from siyu.kit.errors import Conflict, Invalid
 from siyu.kit.wording import phrase
-from siyu.tables import Broadcast, BroadcastState, DeliveryState, Offer, OfferState
+from siyu.tables import Broadcast, BroadcastState, DeliveryState, Topic
 from siyu.transfer import exporting
 
 router = APIRouter()
 
-COMPOSER, SHOWN = "admin/broadcasts/composer.html", "admin/broadcasts/show.html"
+SHOWN = "admin/broadcasts/show.html"
 LISTED = 20
-MOST_OFFERS = 200
 LEDGER = 25
+OCCURRENCES = 12
 BEAT_SECONDS = 1.0
+
+# Whoever looks at one of these sees it change by itself.
+LIVE = (BroadcastState.RUNNING, BroadcastState.PAUSED)
+# What it did costs 0.3 s to count for 100,000 fans: while it runs the page is there first, and that comes after.
+OVER = (BroadcastState.FINISHED, BroadcastState.CANCELLED, BroadcastState.FAILED)
 
 Context = dict[str, Any]  # Any: whatever the template shows
 
 
+class Shelf(StrEnum):
+    """Which list: what is in use, or what was put away."""
+
+    ACTIVE = ""
+    ARCHIVED = "archived"
+
+
 @router.get("/broadcasts")
 async def index(
-    request: Request, me: Viewing, state: BroadcastState | None = None, cursor: str | None = None
+    request: Request,
+    me: Viewing,
+    state: BroadcastState | None = None,
+    shelf: Shelf = Shelf.ACTIVE,
+    q: str = "",
+    cursor: str | None = None,
 ) -> Response:
     async with app_of(request).database.reading() as session:
-        found = await broadcasts.list_broadcasts(session, state=state, cursor=cursor, limit=LISTED)
+        found = await broadcasts.list_broadcasts(
+            session, state=state, archived=shelf is Shelf.ARCHIVED, q=q, cursor=cursor, limit=LISTED
+        )
         return await show_or_block(
             request,
             session,
             "admin/broadcasts/index.html",
-            "rows",
+            "list",
             Page(words_of(request).gettext("Broadcasts"), "broadcasts"),
             broadcasts=found,
             figures=await broadcasts.figures(session, [broadcast.id or 0 for broadcast in found.items]),
-            levels=_levels(),
-            state=state,
+            numbers=await broadcasts.count_broadcasts(session, q=q),
+            names=await _names(session, (one.state_by for one in found.items)),
+            levels=await _levels(session),
+            state=state or "",
+            shelf=shelf,
+            q=q,
             cursor=cursor,
         )
 
 
-@router.get("/broadcasts/new")
-async def new(request: Request, me: Operating, segment: str = "", offer: str = "") -> Response:
-    async with app_of(request).database.reading() as session:
-        return await _composer(request, session, Written(segment=segment, offer=offer))
-
-
-@router.post("/broadcasts/preview")
-async def look(request: Request, me: Operating, form: Annotated[Written, Form()]) -> Response:
-    """How it will look and who will get it; nothing is kept."""
-    async with app_of(request).database.reading() as session:
-        if not frame_of(request).partial:
-            return await _composer(request, session, form)
-        context = await _preview(request, session, form)
-        return show_block(request, COMPOSER, "preview", _page(request, form.title), **context)
-
-
-@router.post("/broadcasts")
-async def compose(request: Request, me: Operating, form: Annotated[Written, Form()]) -> Response:
-    kept = await _keep(request, me, form)
-    if isinstance(kept, Response):
-        return kept
-    told = words_of(request).gettext("The draft is saved. Try it out, then send it.")
-    return go(f"/broadcasts/{kept.id}", Flash(told))
-
-
-@router.get("/broadcasts/{broadcast_id}")
+# Only numbers: `new` is the composer's.
+@router.get("/broadcasts/{broadcast_id:int}")
 async def broadcast(
-    request: Request, me: Viewing, broadcast_id: RowId, state: DeliveryState | None = None, cursor: str | None = None
+    request: Request,
+    me: Viewing,
+    broadcast_id: RowId,
+    state: DeliveryState | None = None,
+    reason: Annotated[str, Query(max_length=400)] = "",
+    variant: Annotated[str, Query(max_length=16)] = "",
+    cursor: str | None = None,
 ) -> Response:
     async with app_of(request).database.reading() as session:
         found = await broadcasts.get_broadcast(session, broadcast_id)
         if found.state is BroadcastState.DRAFT and me.may("operate"):
-            return await _composer(request, session, written(found))
-        context: Context = {"broadcast": found, "state": state, "cursor": cursor}
-        context["deliveries"] = await broadcasts.deliveries(
-            session, broadcast_id, state=state, cursor=cursor, limit=LEDGER
-        )
+            return await composer.drafted(request, session, found)
+        page = _page(request, found.title)
+        filters = {"state": state or "", "reason": reason, "variant": variant}
+        ledger = {**filters, "cursor": cursor, **await _ledger(request, session, found, filters, cursor)}
         if frame_of(request).partial:
-            return show_block(request, SHOWN, "rows", _page(request, found.title), **context)
-        return await show(
-            request, session, SHOWN, _page(request, found.title), **context, **await _results(request, session, found)
-        )
+            counts = await broadcasts.counts(session, broadcast_id)
+            return show_block(request, SHOWN, "ledger", page, **ledger, counts=counts)
+        standing = await _standing(request, session, found)
+        did = await _outcome(request, session, found) if found.state in OVER else {}
+        return await show(request, session, SHOWN, page, **{**ledger, **standing, **did})
 
 
-@router.post("/broadcasts/{broadcast_id}")
-async def edit(request: Request, me: Operating, broadcast_id: RowId, form: Annotated[Written, Form()]) -> Response:
-    kept = await _keep(request, me, form, broadcast_id)
-    if isinstance(kept, Response):
-        return kept
-    return go(f"/broadcasts/{broadcast_id}", Flash(words_of(request).gettext("The draft is saved.")))
-
-
-@router.post("/broadcasts/{broadcast_id}/test")
-async def test(request: Request, me: Operating, broadcast_id: RowId, form: Annotated[Written, Form()]) -> Response:
-    """What is in the form is kept, then one copy goes to whoever asked."""
-    kept, app, words = await _keep(request, me, form, broadcast_id), app_of(request), words_of(request)
-    if isinstance(kept, Response):
-        return kept
-    async with app.database.writing() as session:
-        await broadcasts.test_to(session, me.actor, kept, me.telegram_id, words=words, now=app.clock())
-    app.bells.outbox.set()
-    return go(
-        f"/broadcasts/{broadcast_id}", Flash(words.gettext("A copy is on its way to your own chat with the bot."))
-    )
-
-
-@router.post("/broadcasts/{broadcast_id}/start")
-async def start(request: Request, me: Operating, broadcast_id: RowId, form: Annotated[Written, Form()]) -> Response:
-    """What is in the form is kept, then it goes out: nobody sends another text than the one on the screen."""
-    kept, app = await _keep(request, me, form, broadcast_id), app_of(request)
-    if isinstance(kept, Response):
-        return kept
-    verb = partial(broadcasts.start, broadcast_id=broadcast_id, actor=me.actor, now=app.clock())
-    answer = await do(request, f"/broadcasts/{broadcast_id}", phrase("It is on its way."), verb)
-    app.bells.broadcasts.set()
-    return answer
+@router.get("/broadcasts/{broadcast_id}/results")
+async def results(request: Request, me: Viewing, broadcast_id: RowId) -> Response:
+    """What it did so far; a page of its own for those without scripts."""
+    async with app_of(request).database.reading() as session:
+        found = await broadcasts.get_broadcast(session, broadcast_id)
+        page = _page(request, found.title)
+        did = await _outcome(request, session, found)
+        if frame_of(request).partial:
+            return show_block(request, SHOWN, "results", page, broadcast=found, **did)
+        return await show(request, session, "admin/broadcasts/results.html", page, broadcast=found, **did)
 
 
 @router.post("/broadcasts/{broadcast_id}/pause")
@@ -192,14 +169,15 @@ async def known(request: Request, me: Viewing, broadcast_id: RowId) -> None:
 
 @router.get("/broadcasts/{broadcast_id}/progress", response_class=EventSourceResponse, dependencies=[Depends(known)])
 async def watch(request: Request, me: Viewing, broadcast_id: RowId) -> AsyncIterator[ServerSentEvent]:
-    """A message for every change while it runs; `done` when it does not run any more."""
-    told, closing = "", request.app.state.closing
+    """A message for every change while it stays in its state; `done` when it does not, or when nothing can come."""
+    told, first, closing = "", None, request.app.state.closing
     while not closing.is_set():
-        state, fragment = await _standing(request, broadcast_id)
+        state, fragment = await _beat(request, broadcast_id, first)
+        first = first or state
         if fragment != told:
             yield ServerSentEvent(raw_data=fragment)
             told = fragment
-        if state is not BroadcastState.RUNNING:
+        if state is not first or state not in LIVE:
             yield ServerSentEvent(event="done", raw_data="")
             return
         with suppress(TimeoutError):
@@ -214,90 +192,80 @@ async def deliveries_csv(request: Request, me: Operating, broadcast_id: RowId) -
     return StreamingResponse(_csv(app_of(request), broadcast_id), media_type="text/csv", headers=name)
 
 
-async def _keep(request: Request, me: Me, form: Written, broadcast_id: int | None = None) -> Broadcast | Response:
-    """The draft as it was kept; or the form again, with every mistake at its field."""
-    app, words, back = app_of(request), words_of(request), f"/broadcasts/{broadcast_id or 'new'}"
-    async with app.database.reading() as session:
-        rate = (await broadcasts.get_broadcast(session, broadcast_id)).rate if broadcast_id else None
-        draft = form.draft(rate=rate)
-        if wrong := mistakes_at(await broadcasts.mistakes(session, draft), words):
-            shown_again = form.model_copy(update={"id": str(broadcast_id or "")})
-            return await _composer(request, session, shown_again, wrong)
-    try:
-        async with app.database.writing() as session:
-            if broadcast_id is None:
-                return await broadcasts.compose(session, me.actor, draft, now=app.clock())
-            return await broadcasts.edit(session, me.actor, broadcast_id, draft, now=app.clock())
-    except (Conflict, Invalid) as error:
-        return go(back, refusal(request, error))
-
-
-async def _composer(request: Request, session: ReadSession, form: Written, errors: Errors | None = None) -> Response:
-    context = await _preview(request, session, form)
-    views = await segments.list_segments(session)
-    return await show(
-        request,
-        session,
-        COMPOSER,
-        _page(request, form.title.strip()),
-        status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
-        errors=errors or {},
-        dimensions=[(label, list(levels)) for label, levels in groupby(views, key=lambda view: view.dimension_label)],
-        offers=await _offers(session, form, app_of(request).clock()),
-        **context,
-    )
-
-
-async def _preview(request: Request, session: ReadSession, form: Written) -> Context:
-    app = app_of(request)
-    look = await preview(session, form.draft(), words=words_of(request))
-    return {"form": form, "look": look, "rate": app.settings.send_rate}
-
-
-async def _offers(session: ReadSession, form: Written, now: datetime) -> list[Offer]:
-    """What can be claimed now, and the one the draft has already."""
-    found = await coupons.list_offers(session, limit=MOST_OFFERS)
-    is_open = {offer.id for offer in found.items if offer.state is OfferState.ACTIVE and offer.ends_at > now}
-    return [offer for offer in found.items if offer.id in is_open or str(offer.id) == form.offer]
-
-
-async def _results(request: Request, session: ReadSession, found: Broadcast) -> Context:
-    reasons = await broadcasts.reasons(session, found.id or 0)
+async def _standing(request: Request, session: ReadSession, found: Broadcast) -> Context:
+    """Where it stands and what was sent: little to count, however many it goes to."""
     standing = await _progress(request, session, found.id or 0)
+    unknown = standing.counts[DeliveryState.UNKNOWN]
+    left = await broadcasts.left_unknown(session, found.id or 0) if unknown else 0
     return {
-        "results": await broadcasts.results(session, found.id or 0),
-        "open_question": standing.counts[DeliveryState.UNKNOWN] - reasons.get((DeliveryState.UNKNOWN, "left"), 0),
-        "reasons": _summed(reasons),
+        "broadcast": found,
+        "course": await course_of(request, session, found),
         "progress_now": standing,
+        "counts": standing.counts,
+        "open_question": unknown - left,
+        "revisions": await revising.revisions_of(session, found.id or 0),
+        "names": await _names(session, (found.state_by, found.created_by, found.started_by, found.approved_by)),
         "offer": await coupons.get_offer(session, found.offer_id) if found.offer_id else None,
-        "markup": shown(found.text),
-        "rows": _labels(request, found),
-        "picture": picture(found.photo),
-        "levels": _levels(),
+        "topic": await session.get(Topic, found.topic) if found.topic else None,
+        "related": await _related(session, found),
+        **await _occurrences(session, found),
+        "editions": editions_of(found, words=words_of(request)),
+        "media": [(str(one.get("kind")), picture(str(one.get("file", "")))) for one in found.media],
+        "levels": await _levels(session),
     }
 
 
-def _summed(reasons: dict[tuple[DeliveryState, str], int]) -> list[tuple[str, int]]:
-    """Who was passed over and who was tried in vain for the same reason stand in one line, the most first."""
-    total = Counter[str]()
-    for (_, reason), number in reasons.items():
-        total[reason] += number
-    return total.most_common()
+async def _outcome(request: Request, session: ReadSession, found: Broadcast) -> Context:
+    return {"outcome": await outcome(session, found.id or 0, words=words_of(request))}
+
+
+async def _ledger(
+    request: Request, session: ReadSession, found: Broadcast, filters: Context, cursor: str | None
+) -> Context:
+    page = await broadcasts.deliveries(session, found.id or 0, **filters, cursor=cursor, limit=LEDGER)
+    pressed = any(line.buttons for line in page.items)
+    return {
+        "broadcast": found,
+        "deliveries": page,
+        "buttons": await button_words(session, found, words=words_of(request)) if pressed else {},
+    }
+
+
+async def _names(session: ReadSession, keys: Iterable[str | None]) -> dict[str, str]:
+    """Who is behind what a broadcast calls its people."""
+    return {key: await operators.named(session, key) for key in {key for key in keys if key}}
+
+
+async def _related(session: ReadSession, found: Broadcast) -> dict[str, Broadcast]:
+    """The series it comes from, and the broadcast it follows."""
+    ids = {"series": found.series_id, "followed": found.follows_id}
+    return {role: await broadcasts.get_broadcast(session, one) for role, one in ids.items() if one}
+
+
+async def _occurrences(session: ReadSession, found: Broadcast) -> Context:
+    """What came of a series so far, the newest first."""
+    if found.series is None:
+        return {"occurrences": (), "figures": {}}
+    page = await broadcasts.list_broadcasts(session, series_id=found.id, limit=OCCURRENCES)
+    return {
+        "occurrences": page.items,
+        "figures": await broadcasts.figures(session, [one.id or 0 for one in page.items]),
+    }
 
 
 async def _progress(request: Request, session: ReadSession, broadcast_id: int) -> Progress:
     return await broadcasts.progress(session, broadcast_id, now=app_of(request).clock())
 
 
-async def _standing(request: Request, broadcast_id: int) -> tuple[BroadcastState, str]:
-    """The state, and the part of the page that shows how far it is."""
+async def _beat(request: Request, broadcast_id: int, first: BroadcastState | None) -> tuple[BroadcastState, str]:
+    """The state, and the part of the page that shows how far it is; after a change of state the page looks anew."""
     async with app_of(request).database.reading() as session:
         found = await broadcasts.get_broadcast(session, broadcast_id)
         standing = await _progress(request, session, broadcast_id)
     fragment = frame_of(request).render_block(
         SHOWN,
         "progress",
-        live=True,
+        look_anew=standing.state is not (first or standing.state) or standing.state not in LIVE,
         page=_page(request, found.title),
         me=request.state.me,
         broadcast=found,
@@ -306,18 +274,12 @@ async def _standing(request: Request, broadcast_id: int) -> tuple[BroadcastState
     return standing.state, fragment
 
 
-def _labels(request: Request, found: Broadcast) -> list[list[str]]:
-    rows = broadcasts.rows_of(found)
-    keys = broadcasts.keyboard(0, rows, offer=found.offer_id is not None, words=words_of(request))
-    return [[key["text"] for key in row] for row in keys]
-
-
-def _levels() -> dict[str, tuple[str, str]]:
-    """What people call each segment: dimension and level, as message ids."""
+async def _levels(session: ReadSession) -> dict[str, tuple[str, str]]:
+    """What people call each segment: dimension and level, as message ids; a saved one has no dimension."""
     return {
-        f"{dimension.key}.{level.key}": (dimension.label, level.label)
-        for dimension in segments.DIMENSIONS
-        for level in dimension.levels
+        dimension.key if dimension.sparse else f"{dimension.key}.{level.key}": (dimension.label, level.label)
+        for dimension in (await segments.whole(session)).everything
+        for level in dimension.levels[: 1 if dimension.sparse else None]
     }
 
 

@@ -1,5 +1,6 @@
 """The pages of fans: everybody, and one of them with all that is known."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Request, Response
@@ -19,10 +20,11 @@ from admin.pages.frame import (
     show_or_block,
     words_of,
 )
-from siyu import catalogue, coupons, fans, purchases, referrals, segments
+from siyu import attributes, broadcasts, catalogue, conversations, coupons, fans, purchases, referrals, segments, tags
 from siyu.kit.database import ReadSession
 from siyu.kit.errors import Conflict, Invalid
-from siyu.portrait import glances, portrait
+from siyu.portrait import Portrayed, families, glances, interests, portrayed
+from siyu.segments import Classification, Dimension
 from siyu.tables import Fan
 from siyu.timeline import timeline, visits
 
@@ -32,15 +34,15 @@ router = APIRouter()
 TelegramId = Annotated[int, Path(ge=1, le=2**52)]
 Context = dict[str, Any]  # Any: whatever the template shows
 RowId = Annotated[int, Path(ge=1, le=2**52)]
-PURCHASES, EVENTS = 10, 30
+PURCHASES, RECEIVED, EVENTS, LINES = 10, 5, 30, 3
 SHOWN = "admin/fans/show.html"
 
 
 @router.get("/fans")
-async def index(request: Request, me: Viewing, q: str = "", cursor: str | None = None) -> Response:
+async def index(request: Request, me: Viewing, q: str = "", tag: str = "", cursor: str | None = None) -> Response:
     app = app_of(request)
     async with app.database.reading() as session:
-        found = await fans.list_fans(session, q=q, cursor=cursor)
+        found = await fans.list_fans(session, q=q, tag=tag, cursor=cursor)
         return await show_or_block(
             request,
             session,
@@ -50,23 +52,31 @@ async def index(request: Request, me: Viewing, q: str = "", cursor: str | None =
             glances=await glances(session, found.items),
             next=found.next,
             q=q,
+            tag=await tags.get_tag(session, tag) if tag else None,
             cursor=cursor,
-            loyalty=segments.get_dimension("loyalty"),
+            loyalty=(await segments.whole(session)).dimension("loyalty"),
             currency=app.settings.currency,
         )
 
 
 @router.get("/fans/{telegram_id}")
 async def fan(
-    request: Request, me: Viewing, telegram_id: TelegramId, bought: str | None = None, since: str | None = None
+    request: Request,
+    me: Viewing,
+    telegram_id: TelegramId,
+    bought: str | None = None,
+    got: str | None = None,
+    since: str | None = None,
 ) -> Response:
-    """`bought` and `since` are the places in the fan's purchases and timeline, each turned on its own."""
+    """`bought`, `got` and `since` are places in the fan's purchases, broadcasts and timeline, turned one by one."""
     async with app_of(request).database.reading() as session:
         found = await fans.get_fan(session, telegram_id)
         page = Page(found.name, "fans", ((words_of(request).gettext("Fans"), "/fans"),))
         past = {"fan": found, **await _purchases(session, found, bought), **await _timeline(session, found, since)}
+        past |= {"received": await broadcasts.received(session, found.id or 0, cursor=got, limit=RECEIVED), "got": got}
         if frame_of(request).partial:
-            return show_block(request, SHOWN, "purchases" if bought else "timeline", page, **past)
+            turned = "purchases" if bought is not None else "received" if got is not None else "timeline"
+            return show_block(request, SHOWN, turned, page, **past)
         return await show(request, session, SHOWN, page, **past, **await _portrait(request, session, found))
 
 
@@ -76,7 +86,7 @@ async def tag(request: Request, me: Operating, telegram_id: TelegramId, word: An
     try:
         async with app.database.writing() as session:
             found = await fans.get_fan(session, telegram_id)
-            await fans.tag(session, me.actor, found, word, now=app.clock())
+            await tags.tag(session, me.actor, found, word, now=app.clock())
     except Invalid as error:
         return go(f"/fans/{telegram_id}", refusal(request, error))
     return go(f"/fans/{telegram_id}")
@@ -86,7 +96,7 @@ async def tag(request: Request, me: Operating, telegram_id: TelegramId, word: An
 async def untag(request: Request, me: Operating, telegram_id: TelegramId, word: Annotated[str, Form()]) -> Response:
     app = app_of(request)
     async with app.database.writing() as session:
-        await fans.untag(session, me.actor, await fans.get_fan(session, telegram_id), word, now=app.clock())
+        await tags.untag(session, me.actor, await fans.get_fan(session, telegram_id), word, now=app.clock())
     return go(f"/fans/{telegram_id}")
 
 
@@ -127,13 +137,27 @@ async def _buyer(session: ReadSession, purchase_id: int) -> str:
 
 async def _portrait(request: Request, session: ReadSession, found: Fan) -> Context:
     now, fan_id = app_of(request).clock(), found.id or 0
+    told, whole = await portrayed(session, found, words=words_of(request)), await segments.whole(session)
     return {
-        "portrait": await portrait(session, found.telegram_id, now=now, words=words_of(request)),
-        "referrer": await referrals.referrer_of(session, fan_id),
+        "said": await conversations.lines_of(session, fan_id, limit=LINES),
+        "tags": await tags.tags_of(session, fan_id),
+        "words": await tags.words_like(session),
+        "definitions": await attributes.definitions(session),
+        "portrait": told.portrait,
+        "families": families(told.portrait, whole),
+        "interests": interests(told.portrait, whole),
+        "saved": _saved(told, whole),
+        "referrer": told.referrer,
         "brought": await referrals.brought_by(session, fan_id),
         "wallet": await coupons.wallet(session, found, now=now),
         "currency": app_of(request).settings.currency,
     }
+
+
+def _saved(told: Portrayed, whole: Classification) -> list[tuple[Dimension, datetime]]:
+    """The saved segments the fan is in, the latest first, and since when."""
+    saved = [(whole.by_key[key], since) for key, since in told.places.items() if "." not in key]
+    return sorted(saved, key=lambda one: one[1], reverse=True)
 
 
 async def _purchases(session: ReadSession, found: Fan, cursor: str | None) -> Context:
@@ -153,6 +177,6 @@ async def _timeline(session: ReadSession, found: Fan, cursor: str | None) -> Con
         "events": visits(page.items),
         "earlier": page.next,
         "products": {product.sku: product.title for product in await catalogue.list_products(session)},
-        "dimensions": {dimension.key: dimension for dimension in segments.DIMENSIONS},
+        "dimensions": (await segments.whole(session)).by_key,
         "since": cursor,
     }

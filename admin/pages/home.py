@@ -30,7 +30,8 @@ async def index(request: Request, me: Viewing) -> Response:
             today=await home.today(session, zone=app.settings.zone, now=now),
             standing=standing,
             moves=home.biggest_moves(await segments.list_segments(session)),
-            levels={dimension.key: dimension for dimension in segments.DIMENSIONS},
+            levels=(await segments.whole(session)).by_key,
+            words=words_of(request),
             jobs={job.key: job.label for job in jobs.JOBS},
         )
 

@@ -4,7 +4,6 @@ import secrets
 from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
-from itertools import groupby
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -33,6 +32,7 @@ from siyu.coupons import Carried, Use
 from siyu.kit.database import ReadSession
 from siyu.kit.errors import Conflict, Invalid
 from siyu.kit.wording import phrase
+from siyu.operators import Permission
 from siyu.tables import Offer, OfferState
 
 router = APIRouter()
@@ -89,7 +89,7 @@ async def books(request: Request, me: Viewing) -> Response:
 async def counter(request: Request, me: Operating, code: str = "", amount: str = "") -> Response:
     """With a code, what it is worth and whose it is, before anything is taken."""
     async with app_of(request).database.reading() as session:
-        return await _counter(request, session, code=code, amount=amount)
+        return await _counter(request, session, me, code=code, amount=amount)
 
 
 @router.post("/offers/redeem")
@@ -109,8 +109,19 @@ async def redeem(
     except (Conflict, Invalid) as error:
         field = "amount" if isinstance(error, Invalid) or error.reason in {"min_spend", "currency"} else "code"
         async with app.database.reading() as session:
-            return await _counter(request, session, code=code, amount=amount, errors={field: sentence(error, words)})
+            return await _counter(
+                request, session, me, code=code, amount=amount, errors={field: sentence(error, words)}
+            )
     return go(f"/offers/redeem?{urlencode({'code': code})}", Flash(words.gettext("Redeemed.")))
+
+
+@router.post("/offers/redeem/{redemption_id}/undo")
+async def undo(request: Request, me: Operating, redemption_id: RowId, code: Annotated[str, Form()] = "") -> Response:
+    """What was redeemed by mistake; after ten minutes for admins only."""
+    at_any_time, now = me.may(Permission.ADMINISTER), app_of(request).clock()
+    verb = partial(coupons.undo, actor=me.actor, redemption_id=redemption_id, at_any_time=at_any_time, now=now)
+    back = f"/offers/redeem?{urlencode({'code': code})}"
+    return await do(request, back, phrase("Undone: the coupon can be used again."), verb)
 
 
 @router.get("/offers/{offer_id}")
@@ -158,7 +169,7 @@ async def foresee(request: Request, me: Operating, offer_id: RowId, segment: str
     """What handing out would do, before it is done; the key lets one look hand out once."""
     async with app_of(request).database.reading() as session:
         found, view = await coupons.get_offer(session, offer_id), await segments.get_segment(session, segment)
-        foreseen = await coupons.foresee(session, found, segments.audience(segment))
+        foreseen = await coupons.foresee(session, found, await segments.audience(session, segment))
         page = _page(request, words_of(request).gettext("Hand out"), found)
         context: Context = {"offer": found, "segment": view, "foreseen": foreseen, "key": secrets.token_urlsafe(16)}
         return await show_or_block(request, session, "admin/offers/issue.html", "issue", page, **context)
@@ -175,7 +186,7 @@ async def issue(
     app, words = app_of(request), words_of(request)
     try:
         async with app.database.writing() as session:
-            fans, zone = segments.audience(segment), app.settings.zone
+            fans, zone = await segments.audience(session, segment), app.settings.zone
             done = await coupons.hand_out(session, me.actor, offer_id, fans, key=key, zone=zone, now=app.clock())
     except Conflict as error:
         return go(f"/offers/{offer_id}", refusal(request, error))
@@ -235,9 +246,9 @@ def _imagined(request: Request, form: OfferForm) -> Context:
 
 
 async def _counter(
-    request: Request, session: ReadSession, *, code: str, amount: str, errors: Errors | None = None
+    request: Request, session: ReadSession, me: Me, *, code: str, amount: str, errors: Errors | None = None
 ) -> Response:
-    app = app_of(request)
+    app, at_any_time = app_of(request), me.may(Permission.ADMINISTER)
     slip = await coupons.find_slip(session, code) if code else None
     if code and slip is None and not errors:
         errors = {"code": words_of(request).gettext("there is no coupon with this code")}
@@ -249,6 +260,7 @@ async def _counter(
         status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
         slip=slip,
         standing=Carried(slip.coupon, slip.offer).standing(app.clock()) if slip else None,
+        can_undo=bool(slip and slip.use and coupons.can_be_undone(slip.use, at_any_time=at_any_time, now=app.clock())),
         code=code,
         amount=amount,
         errors=errors or {},
@@ -263,9 +275,7 @@ async def _around(request: Request, session: ReadSession, found: Offer, segment:
     views, account = await segments.list_segments(session), await home.bot_account(session)
     return {
         "ceiling": coupons.ceiling(found),
-        "dimensions": [
-            (label, list(levels)) for label, levels in groupby(views, key=lambda view: view.dimension_label)
-        ],
+        "dimensions": segments.grouped(views),
         "segment": segment,
         "zone": app_of(request).settings.timezone,
         "link": f"https://t.me/{account.username}?start=o_{found.code}" if account else "",

@@ -1,12 +1,12 @@
 """The pages of segments: all of them, one with its members, and why somebody is in it or not."""
 
 from collections.abc import AsyncIterator
-from itertools import groupby
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import StreamingResponse
 
+from admin.forms.shelves import shelves, standing
 from admin.framing import show_block
 from admin.pages.fans import TelegramId
 from admin.pages.frame import (
@@ -24,7 +24,10 @@ from admin.pages.frame import (
 )
 from siyu import broadcasts, fans, jobs, segments
 from siyu.app import App
+from siyu.kit.database import ReadSession
 from siyu.kit.wording import phrase
+from siyu.segments import saved
+from siyu.segments.shipped.composites import COMPOSITES
 from siyu.transfer import exporting
 
 router = APIRouter()
@@ -33,15 +36,20 @@ router = APIRouter()
 ROWS = 30
 
 WHY = phrase("Why is a fan here, or not?")
+NOT_YET = phrase("This segment is not worked out at the moment.")
 
 
 @router.get("/segments")
-async def index(request: Request, me: Viewing) -> Response:
-    async with app_of(request).database.reading() as session:
-        views = await segments.list_segments(session)
-        dimensions = [(label, list(levels)) for label, levels in groupby(views, key=lambda view: view.dimension_label)]
-        page = Page(words_of(request).gettext("Segments"), "segments")
-        return await show(request, session, "admin/segments/index.html", page, dimensions=dimensions)
+async def index(request: Request, me: Viewing, q: str = "") -> Response:
+    """The saved ones first, then every dimension; `q` finds by any word that is shown."""
+    words, app = words_of(request), app_of(request)
+    async with app.database.reading() as session:
+        found = await shelves(session, q=q, words=words, currency=app.settings.currency)
+        page = Page(words.gettext("Segments"), "segments")
+        template = "admin/segments/index.html"
+        return await show_or_block(
+            request, session, template, "list", page, shelves=found, q=q, words=words, composites=COMPOSITES
+        )
 
 
 @router.post("/segments/recompute")
@@ -57,6 +65,10 @@ async def recompute(request: Request, me: Operating, next: Annotated[str, Form()
 async def segment(request: Request, me: Viewing, key: str, q: str = "", cursor: str | None = None) -> Response:
     app, template = app_of(request), "admin/segments/show.html"
     async with app.database.reading() as session:
+        row = await saved.find_saved(session, key)
+        if row is not None and not await _is_worked_out(session, key):
+            told = Flash(words_of(request).gettext(NOT_YET), "info")
+            return go("/segments/archived" if row.archived_at else "/segments", told)
         view = await segments.get_segment(session, key)
         page = _page(request, view)
         members = await segments.members(session, key, q=q, cursor=cursor, limit=ROWS)
@@ -64,14 +76,17 @@ async def segment(request: Request, me: Viewing, key: str, q: str = "", cursor: 
         rows["currency"] = app.settings.currency
         if frame_of(request).partial:
             return show_block(request, template, "members", page, **rows)
-        funnel = await broadcasts.funnel(session, key)
-        days = await segments.history(session, key)
-        return await show(request, session, template, page, funnel=funnel, days=days, **rows)
+        rows["kept"] = await standing(session, row, words=words_of(request), currency=app.settings.currency)
+        rows["funnel"] = await broadcasts.funnel(session, broadcasts.Audience((key,)))
+        rows["days"] = await segments.history(session, key)
+        rows["comings"] = await segments.comings(session, key)
+        return await show(request, session, template, page, words=words_of(request), **rows)
 
 
 @router.get("/segments/{key}/members.csv")
 async def members_csv(request: Request, me: Operating, key: str) -> Response:
-    segments.parse_key(key)
+    async with app_of(request).database.reading() as session:
+        (await segments.whole(session)).place(key)
     name = {"Content-Disposition": f'attachment; filename="{key}.csv"'}
     return StreamingResponse(_csv(app_of(request), key), media_type="text/csv", headers=name)
 
@@ -101,15 +116,18 @@ async def why(request: Request, me: Viewing, key: str, telegram_id: TelegramId) 
             segment=view,
             fan=await fans.get_fan(session, telegram_id),
             explanation=await segments.explain(session, key, telegram_id),
-            dimension=segments.get_dimension(view.dimension),
             words=words_of(request),
         )
+
+
+async def _is_worked_out(session: ReadSession, key: str) -> bool:
+    return key in (await segments.whole(session)).by_key
 
 
 def _page(request: Request, view: segments.SegmentView, title: str = "") -> Page:
     """The segment's own page, or with a title one that lies below it."""
     say = words_of(request).gettext
-    name = say("%(dimension)s: %(level)s") % {"dimension": say(view.dimension_label), "level": say(view.label)}
+    name = view.name.said(words_of(request))
     above = ((say("Segments"), "/segments"),)
     if title:
         return Page(say(title), "segments", (*above, (name, f"/segments/{view.key}")))

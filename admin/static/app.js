@@ -57,6 +57,15 @@
     if (press(event.key)) event.preventDefault();
   });
 
+  // Ctrl+Enter sends what is being written.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.metaKey || event.ctrlKey) || event.isComposing) return;
+    const field = event.target.closest("[data-send]");
+    if (!field) return;
+    event.preventDefault();
+    field.form.requestSubmit();
+  });
+
   function press(key) {
     if (Date.now() - awaitingPlace < 1500) {
       awaitingPlace = 0;
@@ -123,6 +132,16 @@
     button.setAttribute("data-copied", "");
     setTimeout(() => button.removeAttribute("data-copied"), 1500);
   });
+
+  // An undo window closes while one looks at it; what happens then is the page's own look at where it stands.
+  setInterval(() => {
+    for (const bar of document.querySelectorAll("progress[data-countdown]")) {
+      bar.dataset.ends ??= Date.now() + bar.value * 1000;
+      const left = Math.max(0, (bar.dataset.ends - Date.now()) / 1000);
+      bar.value = left;
+      byId(bar.dataset.countdown).textContent = Math.ceil(left);
+    }
+  }, 200);
 
   // A form sent twice by a double click is sent once.
   document.addEventListener("submit", (event) => {

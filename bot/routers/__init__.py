@@ -11,10 +11,10 @@ from aiogram import Router
 from aiogram.enums import ChatType
 from aiogram.types import CallbackQuery, Message, PreCheckoutQuery
 
-from bot.routers import campaign, home, payments, settings, shop, staff, support, wallet
+from bot.routers import campaign, conversation, home, payments, posts, settings, shop, staff, support, wallet
 from bot.routers.menu import unknown
 from bot.routers.scene import Answer, Method, Scene, Verb
-from siyu.broadcasts import parse_press
+from siyu.broadcasts import Action, Press, parse_press
 from siyu.kit.errors import SiyuError
 
 COMMANDS: Mapping[str, Verb] = {
@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Verb] = {
 }
 PRESSES: Mapping[str, Verb] = {
     "b": campaign.pressed,
+    "d": posts.pressed,
     "m": home.pressed,
     "s": shop.pressed,
     "w": wallet.pressed,
@@ -38,6 +39,7 @@ PRESSES: Mapping[str, Verb] = {
     "p": support.pressed,
     "f": support.answered,
     "r": staff.pressed,
+    "u": staff.undone,
 }
 
 
@@ -46,6 +48,7 @@ SHAPES: Mapping[str, re.Pattern[str]] = {
     prefix: re.compile(shape)
     for prefix, shape in {
         "b": campaign.SHAPE,
+        "d": posts.SHAPE,
         "m": home.SHAPE,
         "s": shop.SHAPE,
         "w": wallet.SHAPE,
@@ -53,6 +56,7 @@ SHAPES: Mapping[str, re.Pattern[str]] = {
         "p": support.SHAPE,
         "f": support.ANSWER_SHAPE,
         "r": staff.SHAPE,
+        "u": staff.UNDO_SHAPE,
     }.items()
 }
 
@@ -83,10 +87,18 @@ def kind_of(data: str) -> Did | None:
     if verb is None:
         return None
     if verb is campaign.pressed:
-        press = parse_press(data)
-        return Did("press", press.action.value, press.broadcast_id) if press and not press.test else None
+        return _pressed(parse_press(data))
     viewed = shop.viewed(rest) if verb is shop.pressed else None
     return Did("view", viewed.sku) if viewed else Did("press", data)
+
+
+def _pressed(press: Press | None) -> Did | None:
+    """An answer is what the fan said; a press on a test copy is nothing."""
+    if press is None or press.test:
+        return None
+    if press.action is Action.ANSWER:
+        return Did("answer", press.word, press.broadcast_id)
+    return Did("press", press.action.value, press.broadcast_id)
 
 
 async def on_message(message: Message, **handed: Any) -> Answer:  # Any: what the dispatcher hands down, by name
@@ -99,7 +111,11 @@ async def on_message(message: Message, **handed: Any) -> Answer:  # Any: what th
             return await payments.paid(scene, message.successful_payment, at=message.date)
         if message.refunded_payment:
             return await payments.refunded(scene, message.refunded_payment)
-        return await _command(scene, message.text) if message.text else None
+        if offer := await posts.offered(scene, message):
+            return offer
+        if message.text and message.text.startswith("/"):
+            return await _command(scene, message.text)
+        return await conversation.said(scene, message) if conversation.is_talk(message) else None
     except SiyuError as no:
         return scene.say(scene.voice.tell("refusal", said=scene.voice.refusal(no)))
 
@@ -129,8 +145,6 @@ def _verb(data: str) -> tuple[Verb | None, str]:
 
 
 async def _command(scene: Scene, text: str) -> Answer:
-    if not text.startswith("/"):
-        return await home.chat(scene)
     word, _, rest = text.partition(" ")
     name = word[1:].partition("@")[0].lower()
     return await COMMANDS.get(name, unknown)(scene, rest.strip())

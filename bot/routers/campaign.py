@@ -9,9 +9,8 @@ from bot.routers import shop, wallet
 from bot.routers.scene import Answer, Scene
 from siyu import broadcasts, coupons, fans
 from siyu.broadcasts import Action, Press
+from siyu.broadcasts.buttons import SHAPE as SHAPE
 from siyu.kit.errors import NotFound
-
-SHAPE = rf"[1-9][0-9]{{0,17}}:(?:{'|'.join(Action)})(?::test)?"
 
 
 async def pressed(scene: Scene, data: str) -> Answer:
@@ -29,6 +28,10 @@ async def pressed(scene: Scene, data: str) -> Answer:
             return await shop.shop(aside)
         case Action.WALLET:
             return await wallet.wallet(aside)
+        case Action.ANSWER:
+            return scene.toast(scene._("Thank you, we have your answer."))
+        case Action.COPY | Action.SHARE:
+            return refuse(scene)  # Telegram keeps these presses to itself: this one is forged
         case _ as never:
             assert_never(never)
 

@@ -54,7 +54,7 @@ async def privacy(scene: Scene, _rest: str = "") -> Answer:
     return scene.say(scene.voice.tell("privacy"))
 
 
-async def chat(scene: Scene) -> Answer:
+async def chat(scene: Scene, hint: str = "hint") -> Answer:
     """Plain words: one short hint, then silence, so that talking is not answered by a wall."""
     recent = select(func.count()).where(
         col(Interaction.fan_id) == scene.fan.id,
@@ -65,7 +65,7 @@ async def chat(scene: Scene) -> Answer:
     # The word just written is a fact already.
     if await scene.session.one(recent) > 1:
         return None
-    return scene.say(scene.voice.tell("hint"), menu(scene))
+    return scene.say(scene.voice.tell(hint), menu(scene))
 
 
 async def pressed(scene: Scene, what: str) -> Answer:

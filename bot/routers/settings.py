@@ -1,44 +1,223 @@
-"""Settings in chat: broadcasts on or off, Chinese or English."""
+"""Settings in chat: which broadcasts, when, in which zone and language, or none at all; one living message."""
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
-from bot.keyboards import keyboard, press
+from aiogram.types import InlineKeyboardButton
+from babel.dates import get_timezone_location
+
+from bot.keyboards import in_rows, keyboard, press
 from bot.routers.scene import Answer, Method, Scene
-from siyu import fans
+from siyu import fans, topics
 from siyu.kit.wording import CHINESE, ENGLISH, words
+from siyu.tables import Fan, Topic
 
-SHAPE = rf"mute|unmute|{CHINESE}|{ENGLISH}"
+REST = timedelta(days=30)
+ON_A_PAGE = 4  # two rows of two above the row that leads on
+HOURS: Mapping[str, tuple[int, int]] = {
+    "21-8": (21 * 60, 8 * 60),
+    "22-8": (22 * 60, 8 * 60),
+    "23-9": (23 * 60, 9 * 60),
+    "0-12": (0, 12 * 60),
+}
+# From east to west, so that neighbours share a page; any other can be typed.
+ZONES = (
+    "Pacific/Auckland", "Australia/Sydney", "Asia/Tokyo", "Asia/Seoul", "Asia/Shanghai", "Asia/Hong_Kong",
+    "Asia/Taipei", "Asia/Singapore", "Asia/Bangkok", "Asia/Jakarta", "Asia/Kolkata", "Asia/Dubai", "Europe/Moscow",
+    "Europe/Istanbul", "Africa/Johannesburg", "Europe/Berlin", "Europe/Paris", "Europe/London", "Africa/Lagos",
+    "America/Sao_Paulo", "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles",
+)  # fmt: skip
+
+_ZONE = "|".join(map(re.escape, ZONES))
+SHAPE = (
+    rf"mute|unmute|rest|wake|all|topics:[0-9]{{1,3}}|(?:want|decline):{topics.KEY}"
+    rf"|quiet|quiet:(?:none|{'|'.join(HOURS)})|zones:[0-9]{{1,2}}|zone:(?:none|{_ZONE})|{CHINESE}|{ENGLISH}"
+)
 
 # Each in its own language, so that whoever landed in the wrong one finds the way.
 LANGUAGES = ((CHINESE, "中文"), (ENGLISH, "English"))
 
 
-async def settings(scene: Scene, _rest: str = "") -> Answer:
-    return _page(scene)
+async def settings(scene: Scene, rest: str = "") -> Answer:
+    """`/settings` shows everything; `/settings Europe/Rome` sets a time zone that has no button."""
+    if not rest:
+        return await _page(scene)
+    await fans.set_zone(scene.session, scene.fan, rest)
+    return _quiet(scene)
 
 
-async def pressed(scene: Scene, what: str) -> Answer:
+async def pressed(scene: Scene, data: str) -> Answer:
     """Turn the switch, and show where it stands now."""
+    what, _, value = data.partition(":")
     match what:
-        case "mute":
-            await fans.mute(scene.session, scene.fan, now=scene.now)
-            return [scene.toast(scene._("Done: no more broadcasts.")), _page(scene)]
-        case "unmute":
-            await fans.unmute(scene.session, scene.fan, now=scene.now)
-            return [scene.toast(scene._("Welcome back! You will hear from us again.")), _page(scene)]
+        case "mute" | "unmute" | "rest" | "wake":
+            return await _switch(scene, what)
+        case "topics":
+            return await _topics(scene, int(value))
+        case "want" | "decline":
+            return await _choose(scene, what, value)
+        case "quiet":
+            return await _set_quiet(scene, value)
+        case "zones":
+            return _zones(scene, int(value))
+        case "zone":
+            await fans.set_zone(scene.session, scene.fan, None if value == "none" else value)
+            return _quiet(scene)
+        case "all":
+            return await _page(scene)
         case language:
             await fans.set_language(scene.session, scene.fan, language)
-            return _page(replace(scene, words=words(language)))
+            return await _page(replace(scene, words=words(language)))
 
 
-def _page(scene: Scene) -> Method:
-    muted = scene.fan.muted_at is not None
-    switch = (
-        press(scene._("🔔 Send me broadcasts again"), "t", "unmute")
-        if muted
-        else press(scene._("🔕 No more broadcasts"), "t", "mute")
+# ---- everything at a glance ------------------------------------------------------------------------------------------
+
+
+async def _page(scene: Scene) -> Method:
+    offered = await topics.offered(scene.session)
+    declined = await topics.declined_by(scene.session, scene.fan.id or 0) if offered else set()
+    text = scene.voice.tell(
+        "settings",
+        muted=scene.fan.muted_at is not None,
+        resting=scene.fan.rests_until if _rests(scene) else None,
+        declined=[topic.label for topic in offered if topic.key in declined],
+        hours=_hours(scene.fan),
+        zone=_zone_of(scene),
     )
+    what = [press(scene._("🗂 Topics"), "t", "topics", 0)] if offered else []
+    when = press(scene._("🌙 Quiet hours"), "t", "quiet")
     languages = [
         press(f"✓ {name}" if locale == scene.words.locale else name, "t", locale) for locale, name in LANGUAGES
     ]
-    return scene.show(scene.voice.tell("settings", muted=muted), keyboard([switch], languages))
+    return scene.show(text, keyboard([*what, when], _switches(scene), languages))
+
+
+def _switches(scene: Scene) -> list[InlineKeyboardButton]:
+    _ = scene._
+    if scene.fan.muted_at is not None:
+        return [press(_("🔔 Send me broadcasts again"), "t", "unmute")]
+    pause = press(_("▶️ End the break"), "t", "wake") if _rests(scene) else press(_("⏸ 30 days’ rest"), "t", "rest")
+    return [pause, press(_("🔕 No more broadcasts"), "t", "mute")]
+
+
+async def _switch(scene: Scene, what: str) -> Answer:
+    session, fan, now, _ = scene.session, scene.fan, scene.now, scene._
+    match what:
+        case "mute":
+            await fans.mute(session, fan, now=now)
+            told = _("Done: no more broadcasts.")
+        case "unmute":
+            await fans.unmute(session, fan, now=now)
+            told = _("Welcome back! You will hear from us again.")
+        case "rest":
+            await fans.rest(session, fan, until=now + REST, now=now)
+            told = _("Done: no broadcasts for 30 days.")
+        case _other:
+            await fans.end_rest(session, fan)
+            told = _("Welcome back! You will hear from us again.")
+    return [scene.toast(told), await _page(scene)]
+
+
+def _rests(scene: Scene) -> bool:
+    return scene.fan.rests_until is not None and scene.fan.rests_until > scene.now
+
+
+# ---- topics ----------------------------------------------------------------------------------------------------------
+
+
+async def _topics(scene: Scene, page: int) -> Method:
+    offered = await topics.offered(scene.session)
+    declined = await topics.declined_by(scene.session, scene.fan.id or 0)
+    last = max(0, (len(offered) - 1) // ON_A_PAGE)
+    page = min(page, last)
+    buttons = [_topic(topic, topic.key in declined) for topic in offered[page * ON_A_PAGE : (page + 1) * ON_A_PAGE]]
+    rows = in_rows(buttons, width=2)
+    return scene.show(scene.voice.tell("topics"), keyboard(*rows, _turn(scene, "topics", page, last, back="all")))
+
+
+def _topic(topic: Topic, declined: bool) -> InlineKeyboardButton:
+    """What a press would make of it, not a switch: two taps on one button are one choice."""
+    if declined:
+        return press(f"▫️ {topic.label}", "t", "want", topic.key)
+    return press(f"✅ {topic.label}", "t", "decline", topic.key)
+
+
+async def _choose(scene: Scene, what: str, key: str) -> Answer:
+    if what == "want":
+        await topics.want(scene.session, scene.fan, key)
+    else:
+        await topics.decline(scene.session, scene.fan, key, now=scene.now)
+    keys = [topic.key for topic in await topics.offered(scene.session)]
+    return await _topics(scene, keys.index(key) // ON_A_PAGE)
+
+
+# ---- quiet hours and the zone they are in ----------------------------------------------------------------------------
+
+
+async def _set_quiet(scene: Scene, value: str) -> Answer:
+    if value:
+        await fans.set_quiet_hours(scene.session, scene.fan, HOURS.get(value))
+    return _quiet(scene)
+
+
+def _quiet(scene: Scene) -> Method:
+    chosen = (scene.fan.quiet_from, scene.fan.quiet_to)
+    hours = [_marked(clock(*times), times == chosen, "quiet", key) for key, times in HOURS.items()]
+    none = _marked(scene._("None"), chosen == (None, None), "quiet", "none")
+    zone = press(scene._("🌍 Time zone"), "t", "zones", _page_of(scene.fan.zone))
+    text = scene.voice.tell("quiet", hours=_hours(scene.fan), zone=_zone_of(scene), now=_local(scene))
+    return scene.show(text, keyboard(*in_rows(hours, width=2), [none, zone, _back(scene, "all")]))
+
+
+def _zones(scene: Scene, page: int) -> Method:
+    last = (len(ZONES) - 1) // ON_A_PAGE
+    page = min(page, last)
+    shown = ZONES[page * ON_A_PAGE : (page + 1) * ON_A_PAGE]
+    cities = [_marked(_city(scene, name), name == scene.fan.zone, "zone", name) for name in shown]
+    turn = _turn(scene, "zones", page, last, back="quiet")
+    return scene.show(scene.voice.tell("zones", zone=_zone_of(scene)), keyboard(*in_rows(cities, width=2), turn))
+
+
+def clock(start: int, end: int) -> str:
+    """22:00–08:00."""
+    return f"{start // 60:02}:{start % 60:02}–{end // 60:02}:{end % 60:02}"
+
+
+def _hours(fan: Fan) -> str:
+    return clock(fan.quiet_from, fan.quiet_to) if fan.quiet_from is not None and fan.quiet_to is not None else ""
+
+
+def _zone_of(scene: Scene) -> str:
+    return _city(scene, scene.fan.zone or scene.app.settings.timezone)
+
+
+def _city(scene: Scene, name: str) -> str:
+    return str(get_timezone_location(ZoneInfo(name), locale=scene.words.locale, return_city=True))
+
+
+def _local(scene: Scene) -> str:
+    return f"{scene.now.astimezone(ZoneInfo(scene.fan.zone or scene.app.settings.timezone)):%H:%M}"
+
+
+def _page_of(zone: str | None) -> int:
+    return ZONES.index(zone) // ON_A_PAGE if zone in ZONES else 0
+
+
+# ---- what several views share ----------------------------------------------------------------------------------------
+
+
+def _marked(label: str, chosen: bool, *data: str) -> InlineKeyboardButton:
+    return press(f"✓ {label}" if chosen else label, "t", *data)
+
+
+def _turn(scene: Scene, what: str, page: int, last: int, *, back: str) -> Sequence[InlineKeyboardButton]:
+    before = [press("‹", "t", what, page - 1)] if page > 0 else []
+    after = [press("›", "t", what, page + 1)] if page < last else []
+    return [*before, _back(scene, back), *after]
+
+
+def _back(scene: Scene, to: str) -> InlineKeyboardButton:
+    return press(scene._("Back"), "t", to)

@@ -55,7 +55,12 @@ async def pressed(scene: Scene, data: str) -> Answer:
         case "u":
             return await _coupons(scene, rest)
         case "n":
-            return _bill(scene, await purchases.open_checkout(scene.session, scene.fan, rest, bare=True, now=scene.now))
+            return _bill(
+                scene,
+                await purchases.open_checkout(
+                    scene.session, scene.fan, rest, bare=True, zone=scene.app.settings.zone, now=scene.now
+                ),
+            )
         case _:
             return await _buy(scene, rest)
 
@@ -101,7 +106,12 @@ async def _coupons(scene: Scene, sku: str) -> Answer:
 async def _buy(scene: Scene, data: str) -> Answer:
     sku, _, coupon = data.partition(":")
     chosen = int(coupon) if coupon else None
-    return _bill(scene, await purchases.open_checkout(scene.session, scene.fan, sku, coupon_id=chosen, now=scene.now))
+    return _bill(
+        scene,
+        await purchases.open_checkout(
+            scene.session, scene.fan, sku, coupon_id=chosen, zone=scene.app.settings.zone, now=scene.now
+        ),
+    )
 
 
 def _bill(scene: Scene, invoice: Invoice) -> Answer:

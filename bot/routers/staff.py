@@ -15,6 +15,7 @@ from siyu.operators import Permission
 from siyu.tables import Fan, OfferKind, Operator
 
 SHAPE = r"[0-9A-Z]{10}"
+UNDO_SHAPE = r"[0-9]{1,18}"
 
 
 async def admin(scene: Scene, _rest: str = "") -> Answer:
@@ -51,6 +52,18 @@ async def pressed(scene: Scene, code: str) -> Answer:
     operator = await must_be(scene, Permission.OPERATE)
     carried = await _must_be_known(scene, code)
     return await _use(scene, operator, carried, _least(carried), key=f"staff:button:{code}:{_place(scene)}")
+
+
+async def undone(scene: Scene, redemption_id: str) -> Answer:
+    """The button under a receipt: what was redeemed by mistake never was, and the fan hears of that too."""
+    operator = await must_be(scene, Permission.OPERATE)
+    actor, at_any_time = operators.actor_of(operator), operators.may(operator.role, Permission.ADMINISTER)
+    coupon = await coupons.undo(scene.session, actor, int(redemption_id), at_any_time=at_any_time, now=scene.now)
+    carried = await _must_be_known(scene, coupon.code)
+    fan = await fans.get_fan_by_id(scene.session, coupon.fan_id)
+    theirs = scene.heard_by(fan.chosen_language, fan.language)
+    told = theirs.say(theirs.voice.tell("undone", carried=carried), to=fan.telegram_id)
+    return [scene.show(scene.voice.tell("staff_undone", carried=carried, fan=fan)), told]
 
 
 async def card_for_staff(scene: Scene, code: str) -> Answer:
@@ -106,7 +119,8 @@ def _button(scene: Scene, carried: Carried, standing: Standing) -> InlineKeyboar
 async def _use(scene: Scene, operator: Operator, carried: Carried, amount: Money, *, key: str) -> Answer:
     use = Use(amount=amount, channel="staff", staff=operators.actor_of(operator).key, key=key)
     redeemed = await coupons.redeem(scene.session, carried.coupon.code, use, now=scene.now)
-    done = scene.show(scene.voice.tell("staff_redeemed", redeemed=redeemed, amount_known=scene.pressed is None))
+    back = keyboard([press(scene._("↩️ Undo"), "u", redeemed.redemption_id)])
+    done = scene.show(scene.voice.tell("staff_redeemed", redeemed=redeemed, amount_known=scene.pressed is None), back)
     if redeemed.replayed:
         return done
     return [done, await _tell_fan(scene, redeemed)]

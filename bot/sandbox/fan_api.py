@@ -19,7 +19,7 @@ The fans' side over HTTP, under /sandbox/api, for the chat page and for programs
     POST /people/{id}/presses        {"button": text or data, "message_id"}, or any {"data", "message_id"}
     POST /people/{id}/pays           {"message_id"}; answers when it is over: {"outcome", "charge_id", "error"}
     POST /people/{id}/reacts         {"message_id", "emoji"}
-    POST /people/{id}/sends          {"kind": photo, document, voice, sticker, location or contact, …}
+    POST /people/{id}/sends          {"kind": photo, video, document, voice, sticker, location or contact, …}
     POST /people/{id}/reads, /blocks, /unblocks, /deletes_account
 
 Refusals are {"error": sentence}: 400 for a wrong call, 404 for nobody, 409 for what the person cannot do now.
@@ -197,6 +197,8 @@ def _send(person: Person, body: Payload) -> ChatMessage:
     match body.get("kind"):
         case "photo":
             return person.sends_photo(str(body.get("caption", "")))
+        case "video":
+            return person.sends_video(str(body.get("caption", "")))
         case "document":
             return person.sends_document(str(body.get("file_name", "document.pdf")), str(body.get("caption", "")))
         case "voice":

@@ -110,6 +110,10 @@ class Person:
         """Send a picture."""
         return self._sends({"photo": [self.world.files.invent_photo()]} | self._captioned(caption))
 
+    def sends_video(self, caption: str = "") -> ChatMessage:
+        """Send a film."""
+        return self._sends({"video": self.world.files.invent(duration=30)} | self._captioned(caption))
+
     def sends_document(self, file_name: str = "document.pdf", caption: str = "") -> ChatMessage:
         """Send a file."""
         return self._sends({"document": self.world.files.invent(file_name=file_name)} | self._captioned(caption))

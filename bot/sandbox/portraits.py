@@ -11,6 +11,7 @@ _PAGE = 300
 _PREVIEW = 80
 _KINDS = (
     "photo",
+    "video",
     "document",
     "voice",
     "sticker",

@@ -39,6 +39,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "menu": ("Menu", "菜单"),
     "attach": ("Attach", "附件"),
     "photo": ("Photo", "图片"),
+    "video": ("Video", "视频"),
     "document": ("File", "文件"),
     "voice": ("Voice message", "语音"),
     "sticker": ("Sticker", "贴纸"),

@@ -1,92 +1,169 @@
-"""A broadcast's course: started, paused, resumed, cancelled, finished; each change only from the state it needs."""
+"""A broadcast's course: asked for, approved, scheduled, paused, resumed, cancelled; each only from where it may."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, literal, or_, type_coerce, update
 from sqlmodel import col, select
 
-from siyu import audit
+from siyu import audit, preferences
 from siyu.audit import SIYU, Actor
-from siyu.broadcasts.audience import freeze
-from siyu.broadcasts.composing import get_broadcast
+from siyu.broadcasts import timing
+from siyu.broadcasts.composing import draft_of, get_broadcast, mistakes
+from siyu.broadcasts.counting import funnel
+from siyu.broadcasts.moves import (
+    AWAITING,
+    CANCELLED,
+    DRAFT,
+    FINISHED,
+    PAUSED,
+    PREPARING,
+    RUNNING,
+    SCHEDULED,
+    change,
+    hold,
+    move,
+    refusal,
+)
+from siyu.broadcasts.preparing import begin, nobody_gets_it, offer_must_be_open
+from siyu.kit.columns import Instant, Word
 from siyu.kit.database import WriteSession
-from siyu.kit.errors import Conflict, Invalid
-from siyu.kit.wording import phrase
-from siyu.tables import Broadcast, BroadcastState, Delivery, DeliveryState, Offer, OfferState
+from siyu.kit.errors import Conflict, Forbidden, Invalid
+from siyu.preferences import Preferences
+from siyu.tables import Broadcast, BroadcastState, Delivery, DeliveryState, Timing
 
-DRAFT, RUNNING, PAUSED = BroadcastState.DRAFT, BroadcastState.RUNNING, BroadcastState.PAUSED
-FINISHED, CANCELLED = BroadcastState.FINISHED, BroadcastState.CANCELLED
-
-_REFUSALS = {
-    DRAFT: (phrase("this broadcast has not been started"), "not_started"),
-    RUNNING: (phrase("this broadcast is already running"), "already_running"),
-    PAUSED: (phrase("this broadcast is paused; resume or cancel it"), "already_paused"),
-    FINISHED: (phrase("this broadcast is finished"), "finished"),
-    CANCELLED: (phrase("this broadcast was cancelled"), "cancelled"),
-    BroadcastState.FAILED: (phrase("this broadcast failed"), "failed"),
-}
+__all__ = [
+    "approve", "cancel", "decline", "finish", "had_a_hand_in", "hold", "pause", "resolve_unknown", "resume",
+    "skip_the_rest", "start", "submit", "unschedule",
+]  # fmt: skip
 
 
-async def start(session: WriteSession, broadcast_id: int, *, actor: Actor, now: datetime) -> Broadcast:
-    """Freeze the audience and let it go. Refused when started before, or when nobody would get it."""
+async def start(
+    session: WriteSession,
+    broadcast_id: int,
+    *,
+    actor: Actor,
+    now: datetime,
+    undo: bool = False,
+    likes: Preferences | None = None,
+) -> Broadcast:
+    """Let it go: at once, after the undo window, or at its time; above the house's limit a second person is asked.
+
+    Refused when started before, when it cannot be sent as it stands, or when nobody would get it.
+    """
     async with session.savepoint():
-        await _move(session, broadcast_id, {DRAFT}, RUNNING, started_at=now, started_by=actor.key)
+        likes = likes or await preferences.read(session)
+        broadcast = await _fit_to_go(session, broadcast_id, now)
+        if await _needs_approval(session, broadcast, actor, likes):
+            return await submit(session, broadcast_id, actor=actor, now=now)
+        return await _let_go(session, broadcast, {DRAFT}, actor=actor, now=now, undo=_undo(likes, undo=undo))
+
+
+async def submit(session: WriteSession, broadcast_id: int, *, actor: Actor, now: datetime) -> Broadcast:
+    """Ask a second person."""
+    await _fit_to_go(session, broadcast_id, now)
+    return await change(session, broadcast_id, {DRAFT}, AWAITING, "broadcast.submitted", actor=actor, now=now)
+
+
+async def approve(
+    session: WriteSession,
+    broadcast_id: int,
+    *,
+    actor: Actor,
+    now: datetime,
+    undo: bool = False,
+    likes: Preferences | None = None,
+) -> Broadcast:
+    """Let go what somebody else wrote and asked for."""
+    async with session.savepoint():
+        likes = likes or await preferences.read(session)
         broadcast = await get_broadcast(session, broadcast_id)
-        await _offer_must_be_open(session, broadcast, now)
-        reached = await freeze(session, broadcast)
-        if not reached:
-            raise Conflict(
-                "nobody would get this broadcast: the segment holds no fan who can be reached", reason="empty"
-            )
-    await audit.note(session, actor, "broadcast.started", "broadcast", broadcast_id, now=now, fans=reached)
+        if broadcast.state is not AWAITING:
+            raise refusal(broadcast)
+        if had_a_hand_in(broadcast, actor):
+            raise Forbidden("somebody else than who wrote it approves it", reason="same_person")
+        await _fit_to_go(session, broadcast_id, now, state=AWAITING)
+        approved = {"approved_at": now, "approved_by": actor.key}
+        window = _undo(likes, undo=undo)
+        return await _let_go(session, broadcast, {AWAITING}, actor=actor, now=now, undo=window, **approved)
+
+
+async def decline(session: WriteSession, broadcast_id: int, *, actor: Actor, now: datetime) -> Broadcast:
+    """Back to who wrote it."""
+    told = {"state_reason": "declined"}
+    return await change(session, broadcast_id, {AWAITING}, DRAFT, "broadcast.declined", actor=actor, now=now, **told)
+
+
+async def unschedule(session: WriteSession, broadcast_id: int, *, actor: Actor, now: datetime) -> Broadcast:
+    """Undo, before the first message: it is a draft again, and whom it would have gone to is forgotten."""
+    forgotten = {"frozen_at": None, "approved_at": None, "approved_by": None, "started_by": None}
+    # The operator's time stays; the moment of a click does not.
+    theirs = case((col(Broadcast.timing) == Timing.AT, col(Broadcast.send_at)), else_=None)
+    waits = {AWAITING, SCHEDULED}
+    broadcast = await change(
+        session, broadcast_id, waits, DRAFT, "broadcast.unscheduled", actor=actor, now=now, send_at=theirs, **forgotten
+    )
+    await session.run(delete(Delivery).where(col(Delivery.broadcast_id) == broadcast_id))
     return broadcast
 
 
 async def pause(session: WriteSession, broadcast_id: int, *, actor: Actor, now: datetime) -> Broadcast:
     """Hold it; what is in flight arrives, nothing else leaves."""
-    return await _change(session, broadcast_id, {RUNNING}, PAUSED, "broadcast.paused", actor, now)
+    states = {SCHEDULED, PREPARING, RUNNING}
+    return await change(session, broadcast_id, states, PAUSED, "broadcast.paused", actor=actor, now=now)
 
 
 async def resume(session: WriteSession, broadcast_id: int, *, actor: Actor, now: datetime) -> Broadcast:
-    return await _change(session, broadcast_id, {PAUSED}, RUNNING, "broadcast.resumed", actor, now)
+    """On from where it stopped; what should have left meanwhile leaves now."""
+    unsettled = or_(col(Broadcast.frozen_at).is_(None), col(Broadcast.send_at) > literal(now, Instant()))
+    waits = and_(unsettled, col(Broadcast.started_at).is_(None))
+    unlooked = col(Broadcast.started_at).is_(None)
+    there = case((waits, literal("scheduled")), (unlooked, literal("preparing")), else_=literal("running"))
+    missed = and_(waits, col(Broadcast.send_at) < literal(now, Instant()))
+    send_at = case((missed, literal(now, Instant())), else_=col(Broadcast.send_at))
+    state: ColumnElement[Any] = type_coerce(there, Word(BroadcastState))  # Any: mypy knows only StrEnum of a Word
+    return await change(
+        session, broadcast_id, {PAUSED}, state, "broadcast.resumed", actor=actor, now=now, send_at=send_at
+    )
 
 
 async def cancel(session: WriteSession, broadcast_id: int, *, actor: Actor, now: datetime) -> Broadcast:
     """End it: who still waits is skipped as cancelled, what is in flight arrives."""
-    broadcast = await _change(
-        session, broadcast_id, {DRAFT, RUNNING, PAUSED}, CANCELLED, "broadcast.cancelled", actor, now, finished_at=now
+    states = {DRAFT, AWAITING, SCHEDULED, PREPARING, RUNNING, PAUSED}
+    broadcast = await change(
+        session, broadcast_id, states, CANCELLED, "broadcast.cancelled", actor=actor, now=now, finished_at=now
     )
     await skip_the_rest(session, {broadcast_id})
     return broadcast
+
+
+def had_a_hand_in(broadcast: Broadcast, actor: Actor) -> bool:
+    """Whoever wrote it, changed it last, or asked for it is no second person."""
+    asked = broadcast.state_by if broadcast.state is AWAITING else None
+    return actor.key in {broadcast.created_by, broadcast.edited_by, asked}
 
 
 async def resolve_unknown(session: WriteSession, broadcast_id: int, choice: str, *, actor: Actor, now: datetime) -> int:
     """Settle what nobody can know: leave these fans as they are, or send to them again; how many it concerns."""
     if choice not in ("leave", "resend"):
         raise Invalid("what is unknown is left or sent again: leave or resend", where=("choice",))
-    settled = await (_leave(session, broadcast_id) if choice == "leave" else _resend(session, broadcast_id))
+    settled = await (_leave(session, broadcast_id) if choice == "leave" else _resend(session, broadcast_id, actor, now))
     action = "broadcast.unknown_left" if choice == "leave" else "broadcast.unknown_resent"
     await audit.note(session, actor, action, "broadcast", broadcast_id, now=now, fans=settled)
     return settled
 
 
-async def hold(session: WriteSession, broadcast_id: int, reason: str, *, now: datetime) -> bool:
-    """Pause it by ourselves, with the reason for the page; False if it was not running."""
-    running = (col(Broadcast.id) == broadcast_id, col(Broadcast.state) == RUNNING)
-    if not await session.run(update(Broadcast).where(*running).values(state=PAUSED, state_reason=reason)):
-        return False
-    await audit.note(session, SIYU, "broadcast.paused", "broadcast", broadcast_id, now=now, reason=reason)
-    return True
-
-
 async def finish(session: WriteSession, *, now: datetime) -> list[int]:
     """Close every running broadcast in which nobody waits and nothing is in flight."""
-    underway = exists().where(
-        col(Delivery.broadcast_id) == col(Broadcast.id),
-        col(Delivery.state).in_([DeliveryState.PENDING, DeliveryState.SENDING]),
-    )
-    over = update(Broadcast).where(col(Broadcast.state) == RUNNING, ~underway).values(state=FINISHED, finished_at=now)
+    # Held first: who lines fans up again holds it too, and what they wrote is seen by the statement after this one.
+    running = select(col(Broadcast.id)).where(col(Broadcast.state) == RUNNING).order_by(col(Broadcast.id))
+    await session.rows(running.with_for_update(key_share=True))
+    # One after the other: each has an index of its own.
+    of_this = col(Delivery.broadcast_id) == col(Broadcast.id)
+    states = (DeliveryState.PENDING, DeliveryState.SENDING)
+    nobody = [~exists().where(of_this, col(Delivery.state) == state) for state in states]
+    closed = {"state": FINISHED, "finished_at": now, "state_at": now, "state_by": SIYU.key, "state_reason": None}
+    over = update(Broadcast).where(col(Broadcast.state) == RUNNING, *nobody).values(closed)
     finished = [row.id for row in await session.returning(over.returning(col(Broadcast.id)))]
     for broadcast_id in finished:
         await audit.note(session, SIYU, "broadcast.finished", "broadcast", broadcast_id, now=now)
@@ -101,42 +178,70 @@ async def skip_the_rest(session: WriteSession, broadcast_ids: set[int]) -> None:
     await session.run(update(Delivery).where(*waiting, cancelled).values(skipped))
 
 
-async def _change(
+async def _fit_to_go(
+    session: WriteSession, broadcast_id: int, now: datetime, *, state: BroadcastState = DRAFT
+) -> Broadcast:
+    """What was right when it was written may be wrong by now: its time, its segments, its offer."""
+    broadcast = await get_broadcast(session, broadcast_id)
+    if broadcast.state is not state:
+        raise refusal(broadcast)
+    if broadcast.is_template:
+        raise Conflict("a template is not sent; make a broadcast of it", reason="template")
+    wrong = await mistakes(session, draft_of(broadcast), now=now)
+    if wrong:
+        raise wrong[0]
+    await offer_must_be_open(session, broadcast, now)
+    return broadcast
+
+
+async def _let_go(
     session: WriteSession,
-    broadcast_id: int,
+    broadcast: Broadcast,
     from_states: set[BroadcastState],
-    to: BroadcastState,
-    action: str,
+    *,
     actor: Actor,
     now: datetime,
-    **more: Any,  # Any: columns of the broadcast
+    undo: timedelta,
+    **more: object,
 ) -> Broadcast:
-    await _move(session, broadcast_id, from_states, to, state_reason=None, **more)
-    await audit.note(session, actor, action, "broadcast", broadcast_id, now=now)
+    broadcast_id, seen = broadcast.id or 0, broadcast.state
+    send_at = max(timing.first_moment(broadcast, now=now), now + undo)
+    given = {"send_at": send_at, "started_by": actor.key, "archived_at": None, **more}
+    as_seen = col(Broadcast.version) == broadcast.version
+    if not await move(session, broadcast_id, from_states, SCHEDULED, as_seen, actor=actor, now=now, **given):
+        raise await _overtaken(session, broadcast_id, seen)
+    if broadcast.timing is Timing.NOW and not undo:
+        fans = await begin(session, await get_broadcast(session, broadcast_id), now=now)
+        await audit.note(session, actor, "broadcast.started", "broadcast", broadcast_id, now=now, fans=fans)
+    else:
+        await _somebody_must_get_it(session, broadcast)
+        at = send_at.isoformat()
+        await audit.note(session, actor, "broadcast.scheduled", "broadcast", broadcast_id, now=now, send_at=at)
     return await get_broadcast(session, broadcast_id)
 
 
-async def _move(
-    session: WriteSession,
-    broadcast_id: int,
-    from_states: set[BroadcastState],
-    to: BroadcastState,
-    **more: Any,  # Any: columns of the broadcast
-) -> None:
-    """The state is asked and changed in one statement: of two operators who click at once, one is refused."""
-    ready = (col(Broadcast.id) == broadcast_id, col(Broadcast.state).in_(from_states))
-    if not await session.run(update(Broadcast).where(*ready).values(state=to, **more)):
-        broadcast = await get_broadcast(session, broadcast_id)
-        sentence, reason = _REFUSALS[broadcast.state]
-        raise Conflict(sentence, reason=reason)
+async def _overtaken(session: WriteSession, broadcast_id: int, seen: BroadcastState) -> Conflict:
+    """Somebody was quicker: they started it, or wrote something else than was looked at here."""
+    there = await get_broadcast(session, broadcast_id)
+    if there.state is not seen:
+        return refusal(there)
+    return Conflict("somebody else changed this draft meanwhile; look at theirs first", reason="edited")
 
 
-async def _offer_must_be_open(session: WriteSession, broadcast: Broadcast, now: datetime) -> None:
-    if broadcast.offer_id is None:
-        return
-    offer = await session.get(Offer, broadcast.offer_id)
-    if offer is None or offer.state is not OfferState.ACTIVE or offer.ends_at <= now:
-        raise Conflict("the offer of this broadcast is not open: activate it, or take it off", reason="offer_not_open")
+async def _somebody_must_get_it(session: WriteSession, broadcast: Broadcast) -> None:
+    """Said while the operator looks; who is in it later may be others."""
+    if broadcast.timing is Timing.NOW and not (await funnel(session, broadcast)).will_get:
+        raise nobody_gets_it()
+
+
+async def _needs_approval(session: WriteSession, broadcast: Broadcast, actor: Actor, likes: Preferences) -> bool:
+    if likes.approve_above is None or not had_a_hand_in(broadcast, actor):
+        return False
+    return (await funnel(session, broadcast)).will_get > likes.approve_above
+
+
+def _undo(likes: Preferences, *, undo: bool) -> timedelta:
+    return timedelta(seconds=likes.undo_seconds if undo else 0)
 
 
 async def _leave(session: WriteSession, broadcast_id: int) -> int:
@@ -148,7 +253,7 @@ async def _leave(session: WriteSession, broadcast_id: int) -> int:
     return await session.run(update(Delivery).where(open_question).values(reason="left"))
 
 
-async def _resend(session: WriteSession, broadcast_id: int) -> int:
+async def _resend(session: WriteSession, broadcast_id: int, actor: Actor, now: datetime) -> int:
     """A finished broadcast runs again; a paused one waits for its operator; a cancelled one stays ended."""
     broadcast = await _locked(session, broadcast_id)
     if broadcast.state is CANCELLED:
@@ -157,12 +262,11 @@ async def _resend(session: WriteSession, broadcast_id: int) -> int:
     again = {"state": DeliveryState.PENDING, "reason": None, "owner": None, "not_before": None}
     settled = await session.run(update(Delivery).where(*unknown).values(again))
     if settled and broadcast.state is FINISHED:
-        broadcast.state, broadcast.finished_at = RUNNING, None
-        session.add(broadcast)
+        await move(session, broadcast_id, {FINISHED}, RUNNING, actor=actor, now=now, finished_at=None)
     return settled
 
 
 async def _locked(session: WriteSession, broadcast_id: int) -> Broadcast:
     """The broadcast, which nobody else changes until we are done (on SQLite nobody can anyway)."""
-    await session.rows(select(Broadcast.id).where(Broadcast.id == broadcast_id).with_for_update())
+    await session.rows(select(Broadcast.id).where(Broadcast.id == broadcast_id).with_for_update(key_share=True))
     return await get_broadcast(session, broadcast_id)

@@ -11,7 +11,8 @@ SPACES = " \n\t\r\v\f"
 _PLAIN = frozenset("b strong i em u ins s strike del tg-spoiler code pre blockquote".split())
 _SPEAKING = {"a": "href", "span": "class", "tg-emoji": "emoji-id"}  # worth nothing without this attribute
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z-]*)((?:\s[^<>]*)?)>")
-_ATTRIBUTE = re.compile(r"""\s+([A-Za-z-]+)(?:\s*=\s*("[^"]*"|'[^']*'))?""")
+# Nothing is read twice: with plain + and * 20,000 spaces took 12 s.
+_ATTRIBUTE = re.compile(r"""(?<!\s)\s++([A-Za-z-]+)(?:\s*+=\s*+("[^"]*"|'[^']*'))?""")
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-fA-F]{1,6}|lt|gt|amp|quot);")
 _LINK = re.compile(r"(?:https?://[^\s/.]+\.[^\s]+|tg://\S+)", re.IGNORECASE)
 

@@ -6,11 +6,12 @@ from datetime import datetime
 from sqlalchemy import func, literal, update
 from sqlmodel import col, select, tuple_
 
-from siyu.broadcasts.buttons import Action, Press, parse_press
+from siyu.broadcasts.buttons import Action, Press, check_buttons, parse_press
+from siyu.broadcasts.editions import Edition, Pieces, pieces_of
 from siyu.kit.columns import Instant
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Forbidden
-from siyu.tables import Broadcast, Delivery, DeliveryState, Fan
+from siyu.tables import Broadcast, BroadcastClick, BroadcastRevision, Delivery, DeliveryState, Fan
 
 _UNSURE = (DeliveryState.UNKNOWN, DeliveryState.PENDING)
 
@@ -26,12 +27,32 @@ async def press(session: WriteSession, fan: Fan, data: str, *, now: datetime) ->
     if pressed.test:
         return pressed
     delivery = await session.get(Delivery, (pressed.broadcast_id, fan.id))
-    if delivery is None or delivery.attempts == 0:
+    if delivery is None or delivery.attempts == 0 or not await _is_asked(session, pressed):
         raise Forbidden("this button does not work", reason="forged")
-    await _it_arrived(session, delivery, now)
-    if pressed.action is not Action.MUTE:
-        await _click(session, delivery, now)
+    if pressed.action is Action.MUTE:
+        await _it_arrived(session, delivery, now)
+    else:
+        await clicked(session, delivery, pressed.word or str(pressed.action), now=now)
     return pressed
+
+
+async def clicked(session: WriteSession, delivery: Delivery, button: str, *, now: datetime) -> bool:
+    """The fan pressed it, so the message arrived; whether this was their first press on this button."""
+    await _it_arrived(session, delivery, now)
+    await _click(session, delivery, now)
+    key = {"broadcast_id": delivery.broadcast_id, "fan_id": delivery.fan_id, "button": button}
+    insert = session.insert(BroadcastClick).values(**key, at=now)
+    return bool(await session.run(insert.on_conflict_do_nothing()))
+
+
+async def answers_to(session: ReadSession, broadcast_id: int) -> frozenset[str]:
+    """The words its buttons answer with, as it was sent or written anew."""
+    broadcast = await session.get(Broadcast, broadcast_id)
+    if broadcast is None:
+        return frozenset()
+    anew = await session.all(select(BroadcastRevision).where(BroadcastRevision.broadcast_id == broadcast_id))
+    revised = tuple(Edition((), "", check_buttons(one.buttons)[0]) for one in anew)
+    return pieces_of(broadcast).answers | Pieces(revised).answers
 
 
 async def offer_of(session: ReadSession, pressed: Press) -> int | None:
@@ -48,6 +69,11 @@ async def were_sent(session: ReadSession, claimed: Collection[tuple[int, int]]) 
         pair.in_(list(claimed)), col(Delivery.attempts) > 0
     )
     return {(row.broadcast_id, row.fan_id) for row in await session.rows(statement)}
+
+
+async def _is_asked(session: ReadSession, pressed: Press) -> bool:
+    """An answer is one of those that were asked for; a forged word is none."""
+    return pressed.action is not Action.ANSWER or pressed.word in await answers_to(session, pressed.broadcast_id)
 
 
 async def _it_arrived(session: WriteSession, delivery: Delivery, now: datetime) -> None:

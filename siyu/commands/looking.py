@@ -1,7 +1,7 @@
 """Looking at fans and segments, and having them worked out anew."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -59,17 +59,17 @@ def segments(as_json: AsJson = False) -> None:
     Example: `siyu segments --json`
     """
     from siyu.commands.house import within
-    from siyu.segments import list_segments
+    from siyu.segments import list_segments, rule_as_json
 
-    async def work(app: "App") -> "list[SegmentView]":
+    async def work(app: "App") -> "list[tuple[SegmentView, dict[str, Any]]]":
         async with app.database.reading() as session:
-            return await list_segments(session)
+            return [(view, await rule_as_json(session, view)) for view in await list_segments(session)]
 
     views = within(work, upgrade=False)
     if as_json:
-        typer.echo(json.dumps([_segment(view) for view in views], ensure_ascii=False, indent=2))
+        typer.echo(json.dumps([_segment(*view) for view in views], ensure_ascii=False, indent=2))
     else:
-        _print_segments(views)
+        _print_segments([view for view, _ in views])
 
 
 def fan(telegram_id: Annotated[int, typer.Argument(help="The fan's Telegram id.")], as_json: AsJson = False) -> None:
@@ -101,12 +101,12 @@ def _moment(text: str, app: "App") -> "datetime":
         raise typer.BadParameter(said, param_hint="--as-of") from None
 
 
-def _segment(view: "SegmentView") -> dict[str, object]:
+def _segment(view: "SegmentView", rule: "dict[str, Any]") -> dict[str, object]:
     """As the HTTP API tells it."""
     return {
         "key": view.key,
-        "label": f"{view.dimension_label}: {view.label}",
-        "rule": {"dimension": view.dimension, "in": [view.level]},
+        "label": str(view.name),
+        "rule": rule,
         "size": view.size,
         "reachable": view.reachable,
         "computed_at": view.computed_at.isoformat() if view.computed_at else None,

@@ -1,5 +1,6 @@
-"""The database: its schema, its books, and whether everything around it is well."""
+"""The database: its schema, its books, its copies, and whether everything around it is well."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,8 @@ def add_to(cli: typer.Typer) -> None:
     cli.add_typer(db, name="db")
     cli.command("books")(books)
     cli.command("doctor")(doctor)
+    cli.command("backup")(backup)
+    cli.command("restore")(restore)
 
 
 @db.command("upgrade")
@@ -84,3 +87,33 @@ def doctor() -> None:
 
     if not examine():
         raise typer.Exit(1)
+
+
+def backup(file: Annotated[Path, typer.Argument(help="Where to; it must not exist yet.")]) -> None:
+    """Copy the database into a file, while everything goes on. PostgreSQL has `pg_dump` for it.
+
+    Example: `siyu backup monday.db`
+    """
+    from siyu.commands import copies
+    from siyu.settings import read_settings
+
+    copies.take(read_settings().database_url, file)
+    typer.echo(f"{file}: everything up to now; keep it on an encrypted volume")
+
+
+def restore(
+    file: Annotated[Path | None, typer.Argument(help="A backup; none where the database was put back already.")] = None,
+) -> None:
+    """Put a backup in the place of the database. Stop Siyu before.
+
+    What was on its way when the backup was made may have been sent since, so every such broadcast is paused and asks.
+    On PostgreSQL put it back with `pg_restore`, then run this without a file.
+
+    Example: `siyu restore monday.db`
+    """
+    from siyu.commands import copies
+    from siyu.settings import read_settings
+
+    url = read_settings().database_url
+    held = copies.put_back(url, file) if file else copies.hold(url)
+    typer.echo(f"restored; broadcasts that ask before they go on: {held}")

@@ -15,12 +15,24 @@ from siyu.coupons.offers import (
     list_offers,
     pause,
 )
-from siyu.coupons.redemption import Redeemed, Use, is_good_in, link, quote, redeem, reverse
+from siyu.coupons.redemption import (
+    UNDO_MINUTES,
+    Redeemed,
+    Use,
+    can_be_undone,
+    is_good_in,
+    link,
+    quote,
+    redeem,
+    reverse,
+    undo,
+)
 from siyu.coupons.wallet import Carried, Standing, Wallet, carried_by_code, usable_for, wallet
 
 __all__ = [
-    "RULES", "Breach", "Carried", "Claimed", "Holder", "Issued", "NewOffer", "Redeemed", "Slip", "Standing", "Use",
-    "Wallet", "activate", "books", "carried_by_code", "ceiling", "change", "claim", "create", "find_slip", "foresee",
-    "get_offer", "get_offer_by_code", "hand_out", "hold", "holders", "is_good_in", "issue", "link", "list_offers",
-    "pause", "quote", "redeem", "release", "reverse", "usable_for", "wallet",
+    "RULES", "UNDO_MINUTES", "Breach", "Carried", "Claimed", "Holder", "Issued", "NewOffer", "Redeemed", "Slip",
+    "Standing", "Use", "Wallet", "activate", "books", "can_be_undone", "carried_by_code", "ceiling", "change",
+    "claim", "create", "find_slip", "foresee", "get_offer", "get_offer_by_code", "hand_out", "hold", "holders",
+    "is_good_in", "issue", "link", "list_offers", "pause", "quote", "redeem", "release", "reverse", "undo",
+    "usable_for", "wallet",
 ]  # fmt: skip

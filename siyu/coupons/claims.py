@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Executable, Row, Select, select, update
 from sqlmodel import col
 
-from siyu import idempotency
+from siyu import fans, idempotency
 from siyu.kit.clock import end_of_day, local_day
 from siyu.kit.codes import new_code
 from siyu.kit.database import ReadSession, WriteSession
@@ -90,6 +90,8 @@ async def _take_one(
     if len(mine) >= taken[0].per_fan:
         raise _already_theirs()
     piece = _Piece(fan_id, taken[0].claimed, len(mine) + 1, claim_key)
+    # Claiming is a signal of wanting to buy.
+    await fans.mark_dirty(session, [(fan_id, local_day(now, zone), now)])
     return (await _cut(session, taken[0], [piece], zone=zone, now=now))[piece.serial]
 
 
@@ -172,7 +174,12 @@ async def _cut(
     session: WriteSession, offer: Row[Any], pieces: Sequence[_Piece], *, zone: ZoneInfo, now: datetime
 ) -> dict[int, str]:
     """Write the coupons, 1,000 a statement; codes by serial. A code that exists already is drawn again."""
-    validity = {"offer_id": offer.id, "claimed_at": now, "valid_until": _valid_until(offer, zone=zone, now=now)}
+    validity = {
+        "offer_id": offer.id,
+        "claimed_at": now,
+        "day": local_day(now, zone),
+        "valid_until": _valid_until(offer, zone=zone, now=now),
+    }
     codes: dict[int, str] = {}
     while missing := [piece for piece in pieces if piece.serial not in codes]:
         rows = [{**asdict(piece), **validity, "code": new_code(), "state": CouponState.ACTIVE} for piece in missing]

@@ -2,19 +2,24 @@
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
-from sqlalchemy import Case, case, or_, update
+from sqlalchemy import Case, ColumnElement, case, or_, update
 from sqlmodel import col, select
 
-from siyu import idempotency
+from siyu import audit, idempotency
+from siyu.audit import Actor
 from siyu.coupons.holds import is_free_for, is_good
 from siyu.kit.codes import tidy
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Conflict
 from siyu.kit.money import Money
 from siyu.tables import Coupon, CouponState, Offer, OfferKind, Redemption
+
+# So long whoever redeems at the counter may take it back; afterwards only who administers the house.
+UNDO_MINUTES = 10
+AT_THE_COUNTER = "staff"
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Redeemed:
     amount_minor: int
     discount_minor: int
     currency: str
+    redemption_id: int | None = None  # None: redeemed before this was told
     replayed: bool = False
 
     @property
@@ -94,7 +100,48 @@ async def redeem(session: WriteSession, code: str, use: Use, *, now: datetime) -
 
 async def reverse(session: WriteSession, purchase_id: int, *, now: datetime) -> int:
     """Take back what this purchase redeemed: counters and coupon return, its validity is not extended."""
-    live = update(Redemption).where(col(Redemption.purchase_id) == purchase_id, col(Redemption.reversed_at).is_(None))
+    return len(await _take_back(session, col(Redemption.purchase_id) == purchase_id, now=now))
+
+
+async def undo(session: WriteSession, actor: Actor, redemption_id: int, *, at_any_time: bool, now: datetime) -> Coupon:
+    """What was redeemed at the counter by mistake never was: the coupon can be used again, no longer than before.
+
+    Raises Conflict `undone` where there is nothing to undo, `sold` where it belongs to a purchase or a program, or
+    `late` after ten minutes.
+    """
+    mistaken = [
+        col(Redemption.id) == redemption_id,
+        col(Redemption.channel) == AT_THE_COUNTER,
+        col(Redemption.purchase_id).is_(None),
+    ]
+    if not at_any_time:
+        mistaken.append(col(Redemption.at) > now - timedelta(minutes=UNDO_MINUTES))
+    for coupon_id in await _take_back(session, *mistaken, now=now):
+        fresh = select(Coupon).where(Coupon.id == coupon_id).execution_options(populate_existing=True)
+        coupon = await session.one(fresh)
+        await audit.note(session, actor, "coupon.undone", "coupon", coupon.code, now=now, redemption=redemption_id)
+        return coupon
+    raise await _why_not_undone(session, redemption_id)
+
+
+def can_be_undone(use: Redemption, *, at_any_time: bool, now: datetime) -> bool:
+    """Whether somebody who may do so within ten minutes, or at any time, can still take it back."""
+    is_ours = use.reversed_at is None and use.channel == AT_THE_COUNTER and use.purchase_id is None
+    return is_ours and (at_any_time or use.at > now - timedelta(minutes=UNDO_MINUTES))
+
+
+async def _why_not_undone(session: ReadSession, redemption_id: int) -> Conflict:
+    use = await session.first(select(Redemption).where(Redemption.id == redemption_id))
+    if use is None or use.reversed_at is not None:
+        return Conflict("this was undone already", reason="undone")
+    if use.channel != AT_THE_COUNTER or use.purchase_id is not None:
+        return Conflict("this coupon is part of a purchase; refund the purchase instead", reason="sold")
+    return Conflict("after %(minutes)d minutes only an admin can undo this", reason="late", minutes=UNDO_MINUTES)
+
+
+async def _take_back(session: WriteSession, *which: ColumnElement[bool], now: datetime) -> list[int]:
+    """Of live redemptions; whose coupons are free again."""
+    live = update(Redemption).where(*which, col(Redemption.reversed_at).is_(None))
     columns = (col(Redemption.coupon_id), col(Redemption.offer_id), col(Redemption.discount_minor))
     undone = await session.returning(live.values(reversed_at=now).returning(*columns, col(Redemption.currency)))
     for coupon_id, offer_id, discount, currency in undone:
@@ -105,7 +152,7 @@ async def reverse(session: WriteSession, purchase_id: int, *, now: datetime) -> 
         )
         free = {"state": CouponState.ACTIVE, "redeemed_at": None, "hold_checkout_id": None, "hold_until": None}
         await session.run(update(Coupon).where(col(Coupon.id) == coupon_id).values(**free))
-    return len(undone)
+    return [coupon_id for coupon_id, *_ in undone]
 
 
 async def link(session: WriteSession, code: str, *, fan_id: int, purchase_id: int) -> None:
@@ -127,7 +174,8 @@ async def _redeem_now(session: WriteSession, code: str, use: Use, *, now: dateti
     discount = quote(offer, use.amount) if use.agreed_minor is None else use.agreed_minor
     await _count_up(session, offer, discount, use.amount.currency)
     await _mark_used(session, coupon, use, now=now)
-    session.add(_entry(coupon, use, discount, now=now))
+    entry = _entry(coupon, use, discount, now=now)
+    session.add(entry)
     await session.flush()
     return Redeemed(
         code=code,
@@ -137,6 +185,7 @@ async def _redeem_now(session: WriteSession, code: str, use: Use, *, now: dateti
         amount_minor=use.amount.minor,
         discount_minor=discount,
         currency=use.amount.currency,
+        redemption_id=entry.id,
     )
 
 

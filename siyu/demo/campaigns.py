@@ -11,6 +11,7 @@ from siyu import broadcasts, coupons, fans
 from siyu.app import App
 from siyu.broadcasts import Draft
 from siyu.coupons import NewOffer, Use
+from siyu.demo import comparison
 from siyu.demo.history import TEA_HOUSE
 from siyu.kit.database import WriteSession
 from siyu.kit.errors import Conflict
@@ -106,7 +107,7 @@ async def send(app: App, campaign: Campaign, offer: Offer, *, now: datetime, dic
     """The broadcast as it went that day: the real audience, and what became of each message."""
     async with app.database.writing() as session:
         draft = Draft(
-            campaign.title, campaign.segment, campaign.text, offer_id=offer.id if campaign.with_coupon else None
+            campaign.title, (campaign.segment,), campaign.text, offer_id=offer.id if campaign.with_coupon else None
         )
         broadcast = await broadcasts.compose(session, TEA_HOUSE, draft, now=now)
         try:
@@ -124,9 +125,9 @@ async def draft_one(app: App, *, now: datetime) -> None:
         text = "下周三晚八点,线上开一泡老茶。\n\nNext Wednesday at eight we open an old cake together, online."
         draft = Draft(
             "周三茶会 · Wednesday session",
-            "interaction_frequency.high",
+            ("interaction_frequency.high",),
             text,
-            [[{"text": "🍵 Shop", "action": "shop"}]],
+            buttons=[[{"text": "🍵 Shop", "action": "shop"}]],
         )
         await broadcasts.compose(session, TEA_HOUSE, draft, now=now - timedelta(hours=3))
 
@@ -184,6 +185,8 @@ async def live_ninety_days(app: App, *, now: datetime, seed: int = 11) -> None:
         for campaign in CAMPAIGNS:
             if campaign.days_ago == ago:
                 await send(app, campaign, offers[0], now=evening, dice=dice)
+        if ago == comparison.DAYS_AGO:
+            await comparison.compare(app, now=evening, dice=Random(seed))
     await hand_out(app, offers, now=now, dice=dice)
     await draft_one(app, now=now)
     await _recompute(app, now)

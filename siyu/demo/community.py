@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
-from siyu.demo.names import CHANNELS, PRODUCTS, DemoProduct, person_name
+from siyu.demo.names import ANSWERS, CHANNELS, INDUSTRIES, PRODUCTS, DemoProduct, person_name
 from siyu.kit.clock import local_day, start_of_day
 
 DAYS = 90
@@ -30,16 +30,19 @@ class Habit:
     silent_for: tuple[int, int] = (0, 0)  # stopped that many days ago
     leaves: float = 0.02  # chance to have blocked the bot
     mutes: float = 0.05
+    only_looks: bool = False
+    likes: tuple[int, int] = (6, 10)  # what they would answer to "would you recommend us", from … to
 
 
 HABITS = (
     Habit("regular", 0.14, (80, 420), 0.55, 2.6, 1.6, (3800, 16800)),
     Habit("growing", 0.14, (60, 300), 0.25, 2.2, 0.7, (2800, 12800)),
-    Habit("browser", 0.20, (30, 260), 0.14, 3.0, 0.0, (0, 0)),
+    Habit("browser", 0.15, (30, 260), 0.14, 3.0, 0.0, (0, 0), likes=(4, 9)),
+    Habit("window shopper", 0.05, (30, 200), 0.10, 2.0, 0.0, (0, 0), only_looks=True),
     Habit("newcomer", 0.16, (0, 25), 0.35, 2.4, 0.8, (1900, 8800)),
     Habit("casual buyer", 0.14, (90, 400), 0.06, 1.6, 0.25, (2600, 14800)),
-    Habit("lapsed big spender", 0.07, (200, 700), 0.30, 2.2, 1.5, (19800, 88000), (95, 180)),
-    Habit("long lost", 0.05, (480, 800), 0.20, 1.8, 0.6, (2600, 14800), (380, 440), leaves=0.25),
+    Habit("lapsed big spender", 0.07, (200, 700), 0.30, 2.2, 1.5, (19800, 88000), (95, 180), likes=(1, 8)),
+    Habit("long lost", 0.05, (480, 800), 0.20, 1.8, 0.6, (2600, 14800), (380, 440), leaves=0.25, likes=(0, 6)),
     Habit("silent", 0.06, (40, 400), 0.0, 0.0, 0.0, (0, 0), mutes=0.15),
     Habit("referrer", 0.04, (120, 400), 0.45, 2.4, 1.0, (3800, 14800), leaves=0.0, mutes=0.0),
 )
@@ -79,6 +82,8 @@ class Person:
     brought_by: "Person | None" = None
     blocked_at: datetime | None = None
     muted_at: datetime | None = None
+    told: dict[str, str] = field(default_factory=dict)  # attributes: what they said of themselves
+    tags: tuple[str, ...] = ()
     deeds: list[Deed] = field(default_factory=list)
     baskets: list[Basket] = field(default_factory=list)
 
@@ -91,6 +96,8 @@ def invent(count: int, *, now: datetime, zone: ZoneInfo, seed: int = 7) -> list[
     _connect(dice, people)
     for person in people:
         _live(dice, person, now, zone)
+        _tell(dice, person)
+        _rate(dice, person)
     return people
 
 
@@ -151,14 +158,16 @@ def _visit(dice: Random, person: Person, day: date, now: datetime, zone: ZoneInf
     for _ in range(1 + _poisson(dice, person.habit.depth - 1)):
         at += timedelta(seconds=dice.randint(4, 240))
         if person.joined_at < at < now:
-            person.deeds.append(_deed(dice, at))
+            person.deeds.append(_deed(dice, person, at))
     chance = person.habit.purchases / 30 / max(person.habit.visits, 0.03)
     if dice.random() < chance and person.joined_at < at < now:
         person.baskets.append(_basket(dice, person, at))
 
 
-def _deed(dice: Random, at: datetime) -> Deed:
-    kind = dice.choices(list(KIND_WEIGHTS), weights=list(KIND_WEIGHTS.values()))[0]
+def _deed(dice: Random, person: Person, at: datetime) -> Deed:
+    kind = (
+        "view" if person.habit.only_looks else dice.choices(list(KIND_WEIGHTS), weights=list(KIND_WEIGHTS.values()))[0]
+    )
     details = {"view": dice.choice(PRODUCTS).sku, "press": "shop", "command": dice.choice(["/shop", "/wallet"])}
     return Deed(at, kind, details.get(kind))
 
@@ -180,6 +189,28 @@ def _buy_soon_after_joining(dice: Random, person: Person, now: datetime) -> None
         low, high = habit.basket
         amount = dice.randint(low // 10, high // 10) * 10
         person.baskets.insert(0, Basket(at, dice.choice(PRODUCTS), 1, amount))
+
+
+def _tell(dice: Random, person: Person) -> None:
+    """Some answered a question or two about themselves; a company said more. Operators hung a tag on a few."""
+    for name, (share, answers) in ANSWERS.items():
+        if dice.random() < share:
+            person.told[name] = dice.choices(list(answers), weights=list(answers.values()))[0]
+    if person.told.get("customer_type") in {"enterprise", "government"}:
+        person.told["company_size"] = dice.choice(("small", "small", "medium", "large"))
+        person.told["industry"] = dice.choice(list(INDUSTRIES))
+    chances = {"茶会 Tea session": 0.12, "企业送礼 Gifts": 0.6 if "industry" in person.told else 0.03}
+    person.tags = tuple(tag for tag, chance in chances.items() if dice.random() < chance)
+
+
+def _rate(dice: Random, person: Person) -> None:
+    """Two in five were asked how it was, once or twice, some time after they came."""
+    if dice.random() < 0.4:
+        for asked in dice.sample(person.deeds, min(len(person.deeds), dice.choice((1, 1, 2)))):
+            liked = dice.randint(*person.habit.likes)
+            stars = f"stars:{max(1, round(liked / 2))}"
+            at = asked.at + timedelta(seconds=2)
+            person.deeds.append(Deed(at, "answer", f"nps:{liked}" if dice.random() < 0.7 else stars))
 
 
 def _part(dice: Random, person: Person, now: datetime) -> None:

@@ -6,9 +6,9 @@ from itertools import islice
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from siyu import catalogue, fans, interactions, purchases, referrals, sources
+from siyu import attributes, catalogue, fans, interactions, purchases, referrals, sources, tags
 from siyu.app import App
-from siyu.audit import Actor
+from siyu.audit import SIYU, Actor
 from siyu.catalogue import NewProduct
 from siyu.demo.community import Person
 from siyu.demo.names import PRODUCTS
@@ -21,7 +21,8 @@ from siyu.tables import Fan, Reach
 
 SOURCE = "demo"
 CHUNK = 2_000
-TEA_HOUSE = Actor("cli", "demo")
+OWNER = "林掌柜 · Lin"
+TEA_HOUSE = Actor("operator:1", OWNER)  # taken in before all others
 
 Item = TypeVar("Item")
 Fans = dict[int, Fan]
@@ -62,6 +63,9 @@ async def _admit(session: WriteSession, people: Sequence[Person], *, zone: ZoneI
         if person.brought_by:
             friend = known[person.brought_by.telegram_id]
             await referrals.connect(session, known[person.telegram_id], friend.referral_code, now=person.joined_at)
+        fan = known[person.telegram_id]
+        await attributes.keep(session, [(fan, person.told)], now=person.joined_at)
+        await tags.hang(session, SIYU, [(fan, person.tags)], now=person.joined_at)
     return known
 
 

@@ -18,7 +18,20 @@ LAST = (
 ).split()
 
 # The first-touch channel, and how often it is the one.
-CHANNELS = {"social": 34, "direct": 26, "search": 14, "offline": 12, "ads": 9, "email": 5}
+CHANNELS = {"social": 34, "direct": 26, "search": 14, "offline": 12, "ads": 9, "email": 5, "podcast": 3}
+
+# What people were asked for: which share answered, and how often which answer.
+ANSWERS: dict[str, tuple[float, dict[str, int]]] = {
+    "customer_type": (0.5, {"individual": 84, "enterprise": 13, "government": 3}),
+    "age_group": (0.45, {"young": 40, "middle": 45, "senior": 15}),
+    "gender": (0.6, {"female": 55, "male": 42, "other": 3}),
+    "income": (0.2, {"high": 20, "mid": 55, "low": 25}),
+    "need": (0.4, {"price": 30, "quality": 40, "service": 18, "feature": 12}),
+    "need_kind": (0.25, {"product": 65, "service": 20, "solution": 15}),
+    "geography": (0.5, {"local": 35, "domestic": 50, "overseas": 15}),
+}
+# What the house's operators sort companies by.
+INDUSTRIES = {"catering": "餐饮 Catering", "hotel": "酒店 Hotels", "gifts": "礼品 Gifts"}
 
 
 @dataclass(frozen=True)

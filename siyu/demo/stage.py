@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from random import Random
 from time import perf_counter
 
 from pydantic import SecretStr
@@ -17,9 +18,13 @@ from bot.sandbox import Person as SandboxPerson
 from bot.sandbox import Sandbox, SandboxOptions
 from siyu import logs, operators, schema
 from siyu.app import App, open_app
+from siyu.audit import Actor
 from siyu.demo import history
 from siyu.demo.campaigns import live_ninety_days
 from siyu.demo.community import Person, invent
+from siyu.demo.plans import plan
+from siyu.demo.talks import choose, talk
+from siyu.demo.watched import watch
 from siyu.serving import PARTS, bind, on_signals, parts_of, run_together
 from siyu.settings import Settings, read_settings
 from siyu.tables import Fan, Role
@@ -28,7 +33,7 @@ DATABASE = "sqlite:///var/demo.db"
 TOKEN = "5100000000:SANDBOX"  # the sandbox's own; opens nothing anywhere else
 OWNER_ID, OPERATOR_ID, VIEWER_ID = 5_000_000_001, 5_000_000_002, 5_000_000_003
 PEOPLE = (
-    (OWNER_ID, "林掌柜 · Lin", Role.OWNER),
+    (OWNER_ID, history.OWNER, Role.OWNER),
     (OPERATOR_ID, "小满 · Mani", Role.OPERATOR),
     (VIEWER_ID, "Ann", Role.VIEWER),
 )
@@ -77,16 +82,26 @@ async def _prepare(app: App, count: int) -> list[Person]:
         lived_already = await session.first(select(Fan.telegram_id))
     if not lived_already:
         with _timed(f"inventing {count} fans and their last ninety days"):
-            await _take_in_operators(app, now)
+            writer = await _take_in_operators(app, now)
             await history.write(app, people)
+            await watch(app, now=now - timedelta(days=91))
+            await choose(app, now=now - timedelta(days=60), dice=Random(5))
             await live_ninety_days(app, now=now)
+            await plan(app, writer, now=now)
+            await talk(app, now=now)
     return people
 
 
-async def _take_in_operators(app: App, now: datetime) -> None:
+async def _take_in_operators(app: App, now: datetime) -> Actor:
+    """Everybody who works there; the one who writes broadcasts that another approves."""
     async with app.database.writing() as session:
-        for telegram_id, name, role in PEOPLE:
-            await operators.add(session, history.TEA_HOUSE, telegram_id=telegram_id, role=role, name=name, now=now)
+        known = {
+            role: await operators.add(
+                session, history.TEA_HOUSE, telegram_id=telegram_id, role=role, name=name, now=now
+            )
+            for telegram_id, name, role in PEOPLE
+        }
+    return operators.actor_of(known[Role.OPERATOR])
 
 
 def _populate(sandbox: Sandbox, people: Sequence[Person]) -> None:
@@ -143,7 +158,9 @@ def _settings(port: int) -> Settings:
     """The environment's settings, but a file, a token and a port of the demo's own."""
     settings = read_settings(dotenv=None)
     own_database = {} if "SIYU_DATABASE_URL" in os.environ else {"database_url": DATABASE}
-    return settings.model_copy(update={"bot_token": SecretStr(TOKEN), "web_port": port, **own_database})
+    # The pretend Telegram runs here, too: a link through us leads somewhere.
+    own_site = {} if settings.public_url or not port else {"public_url": f"http://{settings.web_host}:{port}"}
+    return settings.model_copy(update={"bot_token": SecretStr(TOKEN), "web_port": port, **own_database, **own_site})
 
 
 def _start_afresh(settings: Settings) -> None:

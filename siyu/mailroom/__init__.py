@@ -1,6 +1,6 @@
 """The mailroom: what comes from Telegram is written down before it is confirmed, what goes there before it is sent."""
 
-from siyu.mailroom.account import remember_bot, username_of
+from siyu.mailroom.account import latest_username, remember_bot, username_of
 from siyu.mailroom.inbox import (
     Letter,
     NotHandled,
@@ -38,6 +38,6 @@ from siyu.mailroom.webhook import accept_webhook
 __all__ = [
     "ANSWER", "NOTICE", "REPLY", "TRIES", "Errand", "Letter", "NotHandled", "Payload", "Report", "Update",
     "Verdict", "accept_webhook", "confirm_up_to", "count_due", "declare_lost", "finish", "is_repeatable",
-    "next_batch", "note_reports", "outgoing", "post", "prune", "put_in_inbox", "quarantined", "remember_bot",
-    "replay", "replay_all", "send", "set_back", "take_errands", "username_of",
+    "latest_username", "next_batch", "note_reports", "outgoing", "post", "prune", "put_in_inbox", "quarantined",
+    "remember_bot", "replay", "replay_all", "send", "set_back", "take_errands", "username_of",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.tables import BotAccount
@@ -18,3 +18,8 @@ async def remember_bot(session: WriteSession, bot_id: int, username: str, name: 
 async def username_of(session: ReadSession, bot_id: int) -> str | None:
     """For `t.me/USERNAME?start=…`; None before the bot's first start."""
     return await session.first(select(BotAccount.username).where(BotAccount.bot_id == bot_id))
+
+
+async def latest_username(session: ReadSession) -> str | None:
+    """Of the bot that was started last: what links in messages lead to."""
+    return await session.first(select(BotAccount.username).order_by(col(BotAccount.seen_at).desc()))

@@ -1,35 +1,67 @@
-"""Whose numbers may have changed: fans with new facts, fans for whom time alone did it, and who brought them."""
+"""Whose place may have changed: fans with new facts, fans for whom time alone did it, who brought them, and peers."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
 from functools import cache
 
-from sqlalchemy import Insert, literal, select
+from sqlalchemy import ColumnElement, FromClause, Insert, Integer, literal, literal_column, select, type_coerce
 
 from siyu.kit.staging import Batch
 from siyu.metrics import stage
-from siyu.metrics.days import Rows, fan_day
-from siyu.metrics.measures import EDGES
+from siyu.metrics.days import fan_day
+from siyu.metrics.interests import fan_interest
+from siyu.metrics.measures import ROUNDING, cooling
+from siyu.metrics.stage import Cause, Rows
 from siyu.metrics.sums import Crossing, fan, fan_metrics, referral
 
 
 def stage_fans_with_facts(batch: Batch) -> None:
     """Fans of the staged days, and who brought them: their numbers count their friends'."""
     batch.run(_with_facts(batch.dialect))
-    batch.run(_who_brought_them(batch.dialect, by_fact=True))
+    batch.run(_who_brought_them(batch.dialect, Cause.FACT))
 
 
-def stage_fans_by_time(batch: Batch, *, before: date, day: date, crossings: Iterable[Crossing]) -> None:
+def stage_fans_by_time(
+    batch: Batch, *, before: date, day: date, edges: Iterable[int], crossings: Iterable[Crossing]
+) -> None:
     """Fans for whom a day left a window, or a threshold was crossed, after `before` and up to `day`."""
-    for edge in EDGES:
-        batch.run(_staged(batch.dialect, _leaving(edge, before, day), by_fact=False))
-    for crossing in crossings:
-        batch.run(_staged(batch.dialect, _crossed(crossing, before, day), by_fact=False))
-    batch.run(_who_brought_them(batch.dialect, by_fact=False))
+    for edge in sorted(edges):
+        batch.run(_staged(batch.dialect, _leaving(edge, before, day), Cause.TIME))
+    for crossing in sorted(crossings, key=str):
+        batch.run(_staged(batch.dialect, _crossed(crossing, before, day), Cause.TIME))
+    batch.run(_who_brought_them(batch.dialect, Cause.TIME))
 
 
-def stage_everybody(batch: Batch) -> None:
-    batch.run(_staged(batch.dialect, select(fan.c.id.label("fan_id")), by_fact=False))
+def stage_interests_given_up(batch: Batch, *, before: date, day: date, days: int) -> None:
+    """Fans whose interest in a category got too old."""
+    since, until = before - timedelta(days=days), day - timedelta(days=days)
+    gone = select(fan_interest.c.fan_id).where(fan_interest.c.day > since, fan_interest.c.day <= until).distinct()
+    batch.run(_staged(batch.dialect, gone, Cause.TIME))
+
+
+def stage_fans_who_cooled(batch: Batch, *, before: date, day: date, scores: Iterable[float]) -> None:
+    """Fans whose intent sank below one of these scores in between: a range of an index each."""
+    for score in sorted(scores):
+        heat = fan_metrics.c.intent_heat
+        low, high = (score - 2 * ROUNDING) / cooling(before), score / cooling(day)
+        cooled = select(fan_metrics.c.fan_id).where(heat > literal_column("0"), heat >= low, heat <= high)
+        batch.run(_staged(batch.dialect, cooled, Cause.TIME))
+
+
+def stage_fans_between(batch: Batch, measure: str, low: int, high: int) -> None:
+    """Buyers whom a cut passed on its way from one value to the other; nothing else changed for them."""
+    value = type_coerce(fan_metrics.c[measure], Integer)
+    passed = select(fan_metrics.c.fan_id).where(is_buyer(), value > low, value <= high)
+    batch.run(_staged(batch.dialect, passed, Cause.PEERS))
+
+
+def stage_everybody(batch: Batch, cause: Cause = Cause.TIME) -> None:
+    batch.run(_staged(batch.dialect, select(fan.c.id.label("fan_id")), cause))
+
+
+def is_buyer(rows: FromClause = fan_metrics) -> ColumnElement[bool]:
+    """In the very words of the partial indexes."""
+    return rows.c.orders_total > literal_column("0")
 
 
 def _leaving(edge: int, before: date, day: date) -> Rows:
@@ -45,16 +77,16 @@ def _crossed(crossing: Crossing, before: date, day: date) -> Rows:
 
 @cache
 def _with_facts(dialect: str) -> Insert:
-    return _staged(dialect, select(stage.dirty_days.c.fan_id).distinct(), by_fact=True)
+    return _staged(dialect, select(stage.dirty_days.c.fan_id).distinct(), Cause.FACT)
 
 
 @cache
-def _who_brought_them(dialect: str, *, by_fact: bool) -> Insert:
-    friends = select(stage.fans.c.fan_id).where(stage.fans.c.by_fact == literal(by_fact))
+def _who_brought_them(dialect: str, cause: Cause) -> Insert:
+    friends = select(stage.fans.c.fan_id).where(stage.fans.c.cause == cause)
     brought = select(referral.c.referrer_id.label("fan_id")).where(referral.c.referee_id.in_(friends))
-    return _staged(dialect, brought.distinct(), by_fact=by_fact)
+    return _staged(dialect, brought.distinct(), cause)
 
 
-def _staged(dialect: str, found: Rows, *, by_fact: bool) -> Insert:
+def _staged(dialect: str, found: Rows, cause: Cause) -> Insert:
     rows = found.subquery()
-    return stage.add(dialect, stage.fans, select(rows.c.fan_id, literal(by_fact)).where(literal(True)))
+    return stage.add(dialect, stage.fans, select(rows.c.fan_id, literal(cause)).where(literal(True)))

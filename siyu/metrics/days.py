@@ -7,32 +7,35 @@ from sqlalchemy import (
     Delete,
     FromClause,
     Insert,
-    Select,
+    Update,
     and_,
     case,
     delete,
     func,
     insert,
+    literal,
+    literal_column,
     or_,
     select,
     tuple_,
+    update,
 )
 
 from siyu.kit.staging import Batch, Params
-from siyu.metrics import stage
-from siyu.metrics.stage import AS_OF, CURRENCY
-from siyu.tables import DirtyDay, FanDay, Interaction, Purchase, Refund
+from siyu.metrics import signals, stage
+from siyu.metrics.stage import AS_OF, CURRENCY, Rows
+from siyu.tables import Checkout, DirtyDay, FanDay, Interaction, Purchase, Refund
 
-interaction, purchase, refund = (stage.table_of(model) for model in (Interaction, Purchase, Refund))
+interaction, purchase, refund, checkout = (stage.table_of(model) for model in (Interaction, Purchase, Refund, Checkout))
 fan_day, dirty_day = stage.table_of(FanDay), stage.table_of(DirtyDay)
-
-Rows = Select[*tuple[object, ...]]
 
 
 def capture_dirty(batch: Batch, given: Params) -> None:
     """Stage which days have new facts up to as_of; facts written later keep their rows."""
     batch.run(_capture(), given)
     batch.run(_captured_days(), given)
+    # Whether a product was looked at before changes what a later day's look at it says.
+    batch.run(stage.add(batch.dialect, stage.dirty_days, _later_days_with_views()))
 
 
 def stage_paid_back(batch: Batch, given: Params, *, everywhere: bool) -> None:
@@ -42,19 +45,25 @@ def stage_paid_back(batch: Batch, given: Params, *, everywhere: bool) -> None:
 
 def find_drift(batch: Batch, given: Params) -> None:
     """Stage every day that stands otherwise than the facts say."""
-    for differing in (_interactions_differ(), _purchases_differ(), _nothing_left()):
+    for differing in (_interactions_differ(), _purchases_differ(), _nothing_left(), _with_invoices()):
         batch.run(stage.add(batch.dialect, stage.dirty_days, differing), given)
 
 
 def count_again(batch: Batch, given: Params) -> None:
     """The staged days, as the facts up to as_of make them."""
     batch.run(_days_counted_again(), given)
+    batch.run(_signals_added(), given)
 
 
-def write_days(batch: Batch) -> None:
-    """Put the staged days in the place of those that stand; empty ones go, and the answered requests with them."""
-    for statement in (_emptied(), _counted(batch.dialect), _answered()):
-        batch.run(statement)
+def write_days(batch: Batch, part: tuple[int, int]) -> None:
+    """Put the staged days of these fans in the place of those that stand; empty ones go."""
+    for statement in (_emptied(), _counted(batch.dialect)):
+        batch.run(statement, stage.range_of(part))
+
+
+def write_answered(batch: Batch) -> None:
+    """What asked for these days to be counted again has its answer."""
+    batch.run(_answered())
 
 
 @cache
@@ -86,19 +95,34 @@ def _days_counted_again() -> Insert:
         did.c.fan_id, did.c.day, did.c.interactions,
         bought.c.purchases, bought.c.spend_minor,
         did.c.last_interaction_at, bought.c.first_purchase_at, bought.c.last_purchase_at,
+        did.c.views, bought.c.with_coupon, literal_column("0.0").label("heat"),
     ).join_from(did, bought, _same_day(did, bought))  # fmt: skip
-    return insert(stage.days).from_select(stage.days.c.keys(), rows)
+    return insert(stage.days).from_select([column.name for column in rows.selected_columns], rows)
+
+
+@cache
+def _signals_added() -> Update:
+    """How much the day's signals weigh that came after its last purchase, and its last rating."""
+    given = signals.of_staged_days().subquery()
+    counting = or_(stage.days.c.last_purchase_at.is_(None), given.c.at > stage.days.c.last_purchase_at)
+    same = _same_day(given, stage.days)
+    sums = select(
+        func.coalesce(func.sum(given.c.heat).filter(counting), literal_column("0.0")).label("heat"),
+        func.max(given.c.feedback).label("feedback"), stage.days.c.fan_id, stage.days.c.day,
+    ).join_from(stage.days, given, same).group_by(stage.days.c.fan_id, stage.days.c.day).subquery()  # fmt: skip
+    statement = update(stage.days).where(_same_day(sums, stage.days))
+    return statement.values(heat=sums.c.heat, feedback=sums.c.feedback)
 
 
 @cache
 def _emptied() -> Delete:
-    gone = select(stage.days.c.fan_id, stage.days.c.day).where(_is_empty())
+    gone = select(stage.days.c.fan_id, stage.days.c.day).where(_is_empty(), stage.within(stage.days))
     return delete(fan_day).where(tuple_(fan_day.c.fan_id, fan_day.c.day).in_(gone))
 
 
 @cache
 def _counted(dialect: str) -> Insert:
-    return stage.put(dialect, fan_day, select(stage.days).where(~_is_empty()))
+    return stage.put(dialect, fan_day, select(stage.days).where(~_is_empty(), stage.within(stage.days)))
 
 
 @cache
@@ -107,7 +131,20 @@ def _answered() -> Delete:
 
 
 def _is_empty() -> ColumnElement[bool]:
-    return and_(stage.days.c.interactions == 0, stage.days.c.purchases == 0)
+    return and_(stage.days.c.interactions == 0, stage.days.c.purchases == 0, stage.days.c.heat == 0)
+
+
+def _later_days_with_views() -> Rows:
+    """Asked fan by fan: a join would walk over everybody's days."""
+    dirty = stage.dirty_days.alias("dirty")
+    first = select(func.min(dirty.c.day)).where(dirty.c.fan_id == fan_day.c.fan_id).scalar_subquery()
+    theirs = fan_day.c.fan_id.in_(select(stage.dirty_days.c.fan_id))
+    return select(fan_day.c.fan_id, fan_day.c.day).where(theirs, fan_day.c.views > 0, fan_day.c.day > first)
+
+
+def _with_invoices() -> Rows:
+    """An invoice left unpaid is a fact that nobody writes down: time makes it."""
+    return select(checkout.c.fan_id, checkout.c.day).where(literal(True)).distinct()
 
 
 def _interactions_differ() -> Rows:
@@ -115,6 +152,7 @@ def _interactions_differ() -> Rows:
     return _differs(
         counted,
         fan_day.c.interactions != counted.c.interactions,
+        fan_day.c.views != counted.c.views,
         fan_day.c.last_interaction_at.is_distinct_from(counted.c.last_interaction_at),
     )
 
@@ -165,6 +203,7 @@ def _interactions_by_day(days: FromClause) -> Rows:
         days.c.day,
         func.count(interaction.c.at).label("interactions"),
         func.max(interaction.c.at).label("last_interaction_at"),
+        func.count(case((interaction.c.kind == "view", interaction.c.at))).label("views"),
     ).group_by(days.c.fan_id, days.c.day)
 
 
@@ -178,6 +217,7 @@ def _purchases_by_day(days: FromClause) -> Rows:
         func.coalesce(func.sum(case((and_(_counts(), purchase.c.currency == CURRENCY), net))), 0).label("spend_minor"),
         func.min(paid_at).label("first_purchase_at"),
         func.max(paid_at).label("last_purchase_at"),
+        func.count(case((_cheaper(), paid_at))).label("with_coupon"),
     ).group_by(days.c.fan_id, days.c.day)
 
 
@@ -188,6 +228,10 @@ def _with_paid_back(purchases: FromClause) -> FromClause:
 def _counts() -> ColumnElement[bool]:
     """Not given back in full; the refund of a purchase of nothing is in full too."""
     return or_(stage.paid_back.c.minor.is_(None), stage.paid_back.c.minor < purchase.c.amount_minor)
+
+
+def _cheaper() -> ColumnElement[bool]:
+    return or_(purchase.c.coupon_code.is_not(None), purchase.c.discount_minor > 0)
 
 
 def _same_day(facts: FromClause, days: FromClause) -> ColumnElement[bool]:

@@ -1,6 +1,9 @@
 """The temporary tables a recompute works in, so that it computes long and writes briefly."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
+from enum import StrEnum
+from functools import cache
 from typing import Any  # what a column takes
 
 from sqlalchemy import (
@@ -8,12 +11,15 @@ from sqlalchemy import (
     BindParameter,
     Boolean,
     Column,
+    ColumnElement,
+    Float,
     Insert,
     Integer,
     MetaData,
     Select,
     String,
     Table,
+    and_,
     bindparam,
     inspect,
     text,
@@ -29,15 +35,35 @@ from siyu.tables import FanDay, FanMetrics
 
 _STAGE = MetaData()
 
+
+class Cause(StrEnum):
+    """Why somebody's place may have changed."""
+
+    FACT = "fact"
+    TIME = "time"
+    RULE = "rule"
+    PEERS = "peers"  # others bought more, or less, and so their place among the buyers is another
+    LOOK = "look"
+
+
+Rows = Select[*tuple[Any, ...]]
+
 # What every statement of a run may name. Statements are made once and kept: making one costs as much as
 # running it over a few fans.
 AS_OF: BindParameter[datetime] = bindparam("as_of_moment", type_=Instant())
 TODAY: BindParameter[int] = bindparam("as_of_day", type_=Integer())  # days since 1970
 CURRENCY: BindParameter[str] = bindparam("main_currency", type_=String())
+COOLED: BindParameter[float] = bindparam("cooled", type_=Float(53))  # what is left of a signal at the origin
+
+
+@cache
+def cut(measure: str, k: int, n: int) -> BindParameter[int]:
+    """The value that k of n parts of the buyers do not pass."""
+    return bindparam(f"cut_{measure}_{k}_{n}", type_=BigInteger())
 
 
 def parameters(*, as_of: datetime, day: date, currency: str) -> Params:
-    """Values for the three of them."""
+    """Values for the first three of them."""
     return {"as_of_moment": as_of, "as_of_day": (day - EPOCH).days, "main_currency": currency}
 
 
@@ -74,33 +100,62 @@ paid_back = _temporary(
     Column("purchase_id", BigKey, primary_key=True, autoincrement=False),
     Column("minor", BigInteger, nullable=False),
 )
-# Fans whose numbers may have changed, and whether a fact did it or only time.
+# Fans whose place may have changed, and what did it: a fact, time, the rules, or their peers.
 fans = _temporary(
     "stage_fan",
     Column("fan_id", BigKey, primary_key=True, autoincrement=False),
-    Column("by_fact", Boolean, nullable=False),
+    Column("cause", String, nullable=False),
 )
 metrics = _temporary("stage_metrics", *_like(FanMetrics))
 # Of those, whose row differs from the one that stands.
 changed_metrics = _temporary("stage_changed", Column("fan_id", BigKey, primary_key=True, autoincrement=False))
+# Of them, who can be reached now and could not before, or the other way round.
+turned = _temporary(
+    "stage_turned",
+    Column("fan_id", BigKey, primary_key=True, autoincrement=False),
+    Column("reachable", Boolean, nullable=False),
+)
 # Levels that differ from the ones that stand.
 levels = _temporary(
     "stage_level",
     Column("dimension", String, primary_key=True),
     Column("fan_id", BigKey, primary_key=True, autoincrement=False),
     Column("old_level", String),
+    Column("old_since", Instant),
+    Column("old_day", Day),
     Column("new_level", String, nullable=False),
     Column("since", Instant, nullable=False),
+    Column("since_day", Day, nullable=False),
 )
 
-# Where everybody stood before a look at another time, when coming back from it.
+# Where those whom a look at another time moved stood before it, when coming back from it.
 standing = _temporary(
     "stage_standing",
     Column("dimension", String, primary_key=True),
     Column("fan_id", BigKey, primary_key=True, autoincrement=False),
-    Column("level", String, nullable=False),
-    Column("since", Instant, nullable=False),
+    Column("level", String),
+    Column("since", Instant),
+    Column("since_day", Day),
 )
+# Categories somebody with new facts is interested in.
+interests = _temporary(
+    "stage_interest",
+    Column("fan_id", BigKey, primary_key=True, autoincrement=False),
+    Column("category", String, primary_key=True),
+    Column("day", Day, nullable=False),
+)
+
+
+_AFTER, _UPTO = (bindparam(name, type_=BigInteger()) for name in ("after_fan", "upto_fan"))
+
+
+def within(table: Table) -> ColumnElement[bool]:
+    """Of a range of fans."""
+    return and_(table.c.fan_id > _AFTER, table.c.fan_id <= _UPTO)
+
+
+def range_of(part: tuple[int, int]) -> Params:
+    return {"after_fan": part[0], "upto_fan": part[1]}
 
 
 def add(dialect: str, table: Table, rows: Select[*tuple[Any, ...]]) -> Insert:
@@ -126,15 +181,23 @@ def set_up(batch: Batch) -> None:
     if not batch.rows(text(_FIND[batch.dialect])):
         for table in _STAGE.sorted_tables:
             batch.run(CreateTable(table))
-    _clear(batch)
+    clear(batch, _STAGE.sorted_tables)
 
 
-def _clear(batch: Batch) -> None:
+def count(batch: Batch, *tables: Table) -> None:
+    """How many rows were staged, for PostgreSQL's planner: nobody counts temporary tables by themselves, and it walked
+    through everybody's levels and days for 40 fans. SQLite follows its indexes anyway."""
     if batch.dialect == "postgresql":
-        # Rows that were only deleted would stay: nothing vacuums temporary tables.
-        batch.run(text("TRUNCATE " + ", ".join(table.name for table in _STAGE.sorted_tables)))
+        for table in tables:
+            batch.run(text(f"ANALYZE {table.name} (fan_id)"))
+
+
+def clear(batch: Batch, tables: Sequence[Table]) -> None:
+    """Nothing in them. On PostgreSQL rows that were only deleted would stay: nobody vacuums temporary tables."""
+    if batch.dialect == "postgresql":
+        batch.run(text("TRUNCATE " + ", ".join(table.name for table in tables)))
         return
-    for table in _STAGE.sorted_tables:
+    for table in tables:
         batch.run(table.delete())
 
 

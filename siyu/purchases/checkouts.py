@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, exists, func, or_, select, update
 from sqlmodel import col
 
-from siyu import audit, catalogue, coupons
+from siyu import audit, catalogue, coupons, fans
 from siyu.audit import SIYU
 from siyu.coupons import Carried
+from siyu.kit.clock import local_day
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Conflict, NotFound, SiyuError
 from siyu.kit.money import STARS, Money
@@ -90,9 +91,19 @@ async def fits(session: ReadSession, fan: Fan, product: Product, *, now: datetim
 
 
 async def open_checkout(
-    session: WriteSession, fan: Fan, sku: str, *, coupon_id: int | None = None, bare: bool = False, now: datetime
+    session: WriteSession,
+    fan: Fan,
+    sku: str,
+    *,
+    coupon_id: int | None = None,
+    bare: bool = False,
+    zone: ZoneInfo,
+    now: datetime,
 ) -> Invoice:
-    """An invoice for one piece, with the best coupon, the chosen one, or (`bare`) none; the coupon is held for it."""
+    """An invoice for one piece, with the best coupon, the chosen one, or (`bare`) none; the coupon is held for it.
+
+    It is a signal of wanting to buy, at once and once more when it was left unpaid.
+    """
     product = await _on_sale(session, sku)
     fit = None if bare else _choose(await fits(session, fan, product, now=now), coupon_id)
     async with session.savepoint():
@@ -105,11 +116,13 @@ async def open_checkout(
             discount_minor=fit.discount if fit else 0,
             currency=STARS,
             created_at=now,
+            day=local_day(now, zone),
             hold_until=now + INVOICE_HOLD,
         )
         session.add(checkout)
         await session.flush()
         await _hold(session, checkout, now=now)
+        await fans.mark_dirty(session, [(fan.id or 0, checkout.day, due) for due in (now, checkout.hold_until)])
     carried = fit.carried if fit else None
     return Invoice(product, checkout.payload, checkout.price_minor, checkout.discount_minor, carried)
 
@@ -134,7 +147,10 @@ async def check_before_payment(session: WriteSession, fan: Fan, payload: str, am
         )
         .values(state=CheckoutState.APPROVED, hold_until=until)
     )
-    for row in await session.returning(approved.returning(col(Checkout.id), col(Checkout.coupon_id))):
+    for row in await session.returning(
+        approved.returning(col(Checkout.id), col(Checkout.coupon_id), col(Checkout.day))
+    ):
+        await fans.mark_dirty(session, [(fan.id or 0, row.day, until)])
         if row.coupon_id is not None:
             await coupons.hold(session, row.coupon_id, checkout_id=row.id, until=until, now=now)
         return
@@ -152,6 +168,8 @@ async def settle(
         return await _pay_back(session, fan, payment, "unknown", zone=zone, now=now)
     if not await _mark_paid(session, checkout):
         return await _pay_back(session, fan, payment, "paid_before", zone=zone, now=now)
+    # On its own day the invoice is no longer one that was left unpaid.
+    await fans.mark_dirty(session, [(fan.id or 0, checkout.day, now)])
     if not await catalogue.take_from_stock(session, checkout.product_id):
         await coupons.release(session, checkout.id or 0)
         return await _pay_back(session, fan, payment, "sold_out", zone=zone, now=now)

@@ -1,39 +1,40 @@
-"""Levels: staged where they differ, written with their history, counted into sizes."""
+"""Levels: staged where they differ, written with their history."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import date
-from enum import StrEnum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
+    Delete,
     Insert,
     Row,
     ScalarSelect,
-    Select,
     Table,
+    Update,
     and_,
+    bindparam,
     case,
     delete,
     func,
     insert,
     literal,
-    literal_column,
+    null,
+    or_,
     select,
-    true,
-    union_all,
+    tuple_,
     update,
 )
 
 from siyu.kit.staging import Batch, Params
 from siyu.metrics import stage
-from siyu.metrics.stage import AS_OF, TODAY
-from siyu.segments.compiler import Scope, level_in
-from siyu.segments.dimensions import DIMENSIONS, Dimension
-from siyu.segments.thresholds import parse
+from siyu.metrics.stage import AS_OF, TODAY, Cause, Rows
+from siyu.segments import places
+from siyu.segments.dimensions import IN, OUT, Dimension
+from siyu.segments.meaning import classification
+from siyu.segments.places import Layout, level_at, place_of
 from siyu.tables import FanLevel, FanMetrics, LevelChange, LevelSize
 
 fan_level, fan_metrics, level_change, level_size = (
@@ -41,107 +42,95 @@ fan_level, fan_metrics, level_change, level_size = (
 )
 
 
-class Cause(StrEnum):
-    """Why somebody changed levels."""
-
-    FACT = "fact"
-    TIME = "time"
-    RULE = "rule"
-    LOOK = "look"
+# Of these dimensions only.
+_THESE = stage.levels.c.dimension.in_(bindparam("dimensions", expanding=True))
 
 
 @dataclass(frozen=True)
-class Move:
-    """How many fans came into a level and left it in a run, and how many it gained and lost who can be reached."""
+class Task:
+    """What is to be worked out: by which definitions, and what of them is new, or means something else now."""
 
-    entered: int = 0
-    left: int = 0
-    gained: int = 0
-    lost: int = 0
+    layout: Layout
+    redefined: frozenset[str] = frozenset()
+    added: frozenset[str] = frozenset()  # of these, what nobody was ever held against
+    everybody: bool = True  # all fans are staged, not only a few
+    coming_back: bool = False
+    first: bool = False  # nothing stands yet
 
-
-@dataclass(frozen=True)
-class Size:
-    """How many fans a level holds, and how many of them can be reached."""
-
-    size: int = 0
-    reachable: int = 0
-
-    def after(self, move: Move) -> "Size":
-        return Size(self.size + move.entered - move.left, self.reachable + move.gained - move.lost)
+    @property
+    def definitions(self) -> str:
+        return self.layout.definitions
 
 
-Sizes = Mapping[tuple[str, str], Size]  # by dimension and level
-Moves = Mapping[tuple[str, str], Move]
+# Beyond this many fans one statement for each dimension is quicker than comparing words here.
+MOST_MOVED = 30_000
+FANS_AT_ONCE = 1_000
 
 
-def stage_levels(batch: Batch, given: Params, *, rules: str, coming_back: bool) -> None:
+def stage_levels(batch: Batch, given: Params, task: Task) -> None:
     """Stage the levels that differ from those that stand.
 
-    Coming back from a look at another time, those that stood before it count, and every row is staged:
-    what the look wrote in their place must go.
+    Coming back from a look at another time, those that stood before it count, and whatever the look moved is staged.
     """
-    if coming_back:
+    if task.coming_back:
         batch.run(insert(stage.standing).from_select(stage.standing.c.keys(), _before_the_look()))
-    batch.run(_differing(rules, coming_back=coming_back), given)
+    everybody = task.everybody or bool(task.redefined)
+    asked_anew = None if task.everybody else task.redefined
+    places.stage_places(batch, given, task.layout, everybody=everybody, asked_anew=asked_anew)
+    if task.first:
+        return
+    # A full run believes no word: whatever stands otherwise is put right.
+    moved = None if task.everybody else moved_words(batch, task)
+    for key in classification(task.definitions).by_key:
+        if moved is None or key in task.redefined:
+            batch.run(_differing(task, key), given)
+    if moved is not None:
+        _stage_moves(batch, given, task, moved)
 
 
-def write_levels(batch: Batch, given: Params, *, ruled: frozenset[str], look: bool, coming_back: bool) -> int:
-    """Write the staged levels and what changed; returns how many levels did."""
-    if coming_back:
-        _forget_the_look(batch)
-    changed = batch.run(_changes(ruled, look=look), given)
-    batch.run(_in_place(batch.dialect))
-    return changed
+def write_changes(
+    batch: Batch, given: Params, task: Task, keys: Sequence[str], part: tuple[int, int], *, look: bool
+) -> None:
+    """The history of what is about to change in these dimensions, for these fans."""
+    theirs = {**given, "dimensions": list(keys), **stage.range_of(part)}
+    batch.run(_changes(task.redefined, look=look), theirs)
 
 
-def moves(batch: Batch) -> Moves:
-    """What the staged fans do to each level that they come into or leave."""
-    return {(dimension, level): Move(*counts) for dimension, level, *counts in batch.rows(_moves())}
+def forget_what_did_not_come(batch: Batch, moment: datetime) -> None:
+    """The changes that a run of that moment told before it died, and never made."""
+    told = level_change.c
+    there = and_(fan_level.c.dimension == told.dimension, fan_level.c.fan_id == told.fan_id)
+    made = and_(there, fan_level.c.level == told.new_level, fan_level.c.since == moment)
+    left = and_(told.new_level == OUT, ~select(fan_level.c.level).where(there).exists())
+    batch.run(delete(level_change).where(told.at == moment, ~select(fan_level.c.level).where(made).exists(), ~left))
 
 
-def sizes_of_everybody(batch: Batch, given: Params, *, rules: str) -> Sizes:
-    """Everybody is staged: the staged fans, counted."""
-    return _sizes_from(batch.rows(_counted(rules), given))
+def write_levels(batch: Batch, given: Params, keys: Sequence[str]) -> int:
+    """Write the staged levels of these dimensions; returns how many changed."""
+    theirs = {**given, "dimensions": list(keys)}
+    batch.run(_in_place(batch.dialect), theirs)
+    batch.run(_gone(), theirs)
+    return batch.one(select(func.count()).where(is_a_move(), _THESE), theirs)
 
 
-def sizes_after(batch: Batch, moves: Moves, *, day: date) -> Sizes:
-    """What the lists showed last, up to a day, moved on by what the staged fans do."""
-    newest = select(func.max(level_size.c.day)).where(level_size.c.day <= day).scalar_subquery()
-    columns = (level_size.c.dimension, level_size.c.level, level_size.c.size, level_size.c.reachable)
-    before = _sizes_from(batch.rows(select(*columns).where(level_size.c.day == newest)))
-    return {key: size.after(moves.get(key, Move())) for key, size in before.items()}
+def write_first(batch: Batch, task: Task, key: str, part: tuple[int, int], given: Params) -> int:
+    """Where nothing stands yet: the places of these fans, straight from the stage."""
+    return batch.run(_all_of(batch.dialect, task.layout, key), {**given, **stage.range_of(part)})
 
 
-def write_sizes(batch: Batch, sizes: Sizes, moves: Moves, *, day: date, coming_back: bool) -> None:
-    """The day's row of every level; a look into the future leaves none behind."""
-    if coming_back:
-        batch.run(delete(level_size).where(level_size.c.day > day))
-    new = batch.insert(level_size)
-    values = {
-        "size": new.excluded.size,
-        "reachable": new.excluded.reachable,
-        "entered": level_size.c.entered + new.excluded.entered,
-        "left": level_size.c.left + new.excluded.left,
-    }
-    statement = new.on_conflict_do_update(index_elements=["dimension", "level", "day"], set_=values)
-    batch.run_many(statement, [_row(key, day, size, moves.get(key, Move())) for key, size in sizes.items()])
+def moved_by_dimension(batch: Batch) -> Mapping[str, int]:
+    counted = select(stage.levels.c.dimension, func.count()).group_by(stage.levels.c.dimension)
+    return {dimension: count for dimension, count in batch.rows(counted)}  # noqa: C416 - types
 
 
-def _row(key: tuple[str, str], day: date, size: Size, move: Move) -> Params:
-    dimension, level = key
-    counts = {**asdict(size), "entered": move.entered, "left": move.left}
-    return {"dimension": dimension, "level": level, "day": day, **counts}
+def forget(batch: Batch, keys: Iterable[str]) -> None:
+    """Nothing is kept of dimensions and segments that are no more."""
+    for key in keys:
+        for table in (fan_level, level_change, level_size):
+            batch.run(delete(table).where(table.c.dimension == key))
 
 
-def _sizes_from(rows: Iterable[Row[*tuple[Any, ...]]]) -> Sizes:
-    """Of every level, also of those that hold nobody."""
-    found = {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows}
-    levels = [(dimension.key, level.key) for dimension in DIMENSIONS for level in dimension.levels]
-    return {key: found.get(key, Size()) for key in levels}
-
-
-def _forget_the_look(batch: Batch) -> None:
+def forget_the_look(batch: Batch) -> None:
     """Its changes go, and the days it wrote to are counted without them."""
     looked_at = select(level_change.c.day).where(level_change.c.cause == Cause.LOOK).distinct()
     days = [day for (day,) in batch.rows(looked_at)]
@@ -156,120 +145,164 @@ def _count_of_changes(level: ColumnElement[str]) -> ScalarSelect[int]:
     return select(func.count()).select_from(level_change).where(*same, level == level_size.c.level).scalar_subquery()
 
 
-@lru_cache
-def _differing(rules: str, *, coming_back: bool) -> Insert:
-    standing = stage.standing if coming_back else fan_level
-    scope = Scope(stage.metrics, parse(rules))
-    rows = union_all(*(_levels_of(dimension, scope, standing) for dimension in DIMENSIONS)).subquery()
-    differing = true() if coming_back else rows.c.new_level.is_distinct_from(rows.c.old_level)
-    return insert(stage.levels).from_select(stage.levels.c.keys(), select(rows).where(differing))
+def moved_words(batch: Batch, task: Task) -> Sequence[Row[*tuple[Any, ...]]] | None:
+    """`fan_id, word before, word now` of staged fans who moved; None if so many that SQL had better compare them."""
+    new, old = stage.metrics, fan_metrics
+    differs = old.c.places.is_distinct_from(new.c.places)
+    theirs = and_(differs, stage.fans.c.cause != Cause.RULE) if task.redefined else differs
+    found = select(new.c.fan_id, func.coalesce(old.c.places, ""), new.c.places).where(theirs)
+    joined = new.join(stage.fans, stage.fans.c.fan_id == new.c.fan_id).outerjoin(old, old.c.fan_id == new.c.fan_id)
+    rows = batch.rows(found.select_from(joined).limit(MOST_MOVED + 1))
+    return rows if len(rows) <= MOST_MOVED else None
 
 
-def _levels_of(dimension: Dimension, scope: Scope, standing: Table) -> Select[*tuple[Any, ...]]:
-    new = level_in(dimension, scope)
-    same_place = and_(standing.c.dimension == dimension.key, standing.c.fan_id == scope.metrics.c.fan_id)
-    return select(
-        literal(dimension.key),
-        scope.metrics.c.fan_id,
-        standing.c.level.label("old_level"),
-        new.label("new_level"),
-        case((new.is_distinct_from(standing.c.level), AS_OF), else_=standing.c.since).label("since"),
-    ).select_from(scope.metrics.outerjoin(standing, same_place))
+def _stage_moves(batch: Batch, given: Params, task: Task, moved: Sequence[Row[*tuple[Any, ...]]]) -> None:
+    """Letter by letter; what is redefined was compared already.
+
+    A thousand fans at a time: a hundred thousand rows made at once kept every other thread waiting for 160 ms.
+    """
+    known = [
+        (n, dimension, {letter: key for key, letter in dimension.letters.items()})
+        for n, dimension in task.layout.places
+        if dimension.key not in task.redefined
+    ]
+    # All at the same moment: said once, where 2,000 rows had it converted 2,000 times.
+    same = {"since": int(given["as_of_moment"].timestamp()), "since_day": int(given["as_of_day"])}
+    for start in range(0, len(moved), FANS_AT_ONCE):
+        rows = [
+            {
+                "dimension": dimension.key,
+                "fan_id": fan_id,
+                "old_level": levels[old] if old else None,
+                "new_level": levels[new],
+            }
+            for fan_id, before, now in moved[start : start + FANS_AT_ONCE]
+            for n, dimension, levels in known
+            if (new := now[n]) != (old := _letter(before, n, dimension))
+        ]
+        batch.fill(stage.levels, rows, same)
+    batch.run(_since_when())
 
 
-@lru_cache
-def _changes(ruled: frozenset[str], *, look: bool) -> Insert:
+def _letter(word: str, n: int, dimension: Dimension) -> str:
+    """Of somebody new, none; of a segment younger than the word, that they were not in it."""
+    if n < len(word):
+        return word[n]
+    return "0" if dimension.sparse else ""
+
+
+@cache
+def _since_when() -> Update:
     staged = stage.levels.c
-    cause = literal(Cause.LOOK) if look else _cause(ruled)
+    same = and_(fan_level.c.dimension == staged.dimension, fan_level.c.fan_id == staged.fan_id)
+    unknown = and_(staged.old_level.is_not(None), staged.old_since.is_(None))
+    values = {"old_since": fan_level.c.since, "old_day": fan_level.c.since_day}
+    return update(stage.levels).where(same, unknown).values(values)
+
+
+@lru_cache(maxsize=4096)
+def _differing(task: Task, key: str) -> Insert:
+    """Of one dimension. Fans staged only because rules changed are held against what changed, and nothing else."""
+    dimension = classification(task.definitions).by_key[key]
+    if key in task.added and not task.coming_back:
+        return _of_what_is_new(dimension, task)
+    staged, place = place_of(dimension, task.definitions)
+    stood = _standing(dimension, task)
+    joined = staged.outerjoin(fan_level, _same_fan(fan_level, key, staged))
+    if task.coming_back:
+        joined = joined.outerjoin(stage.standing, _same_fan(stage.standing, key, staged))
+    new = level_at(dimension, place)
+    moving = new.is_distinct_from(stood["level"])
+    if dimension.sparse:
+        moving = and_(moving, or_(stood["level"].is_not(None), new == IN))
+    rows = select(
+        literal(key), staged.c.fan_id, stood["level"], stood["since"], stood["since_day"], new,
+        case((moving, AS_OF), else_=func.coalesce(stood["since"], AS_OF)),
+        case((moving, TODAY), else_=func.coalesce(stood["since_day"], TODAY)),
+    ).select_from(joined)  # fmt: skip
+    if task.redefined and key not in task.redefined and not task.everybody:
+        rows = rows.join(stage.fans, stage.fans.c.fan_id == staged.c.fan_id).where(stage.fans.c.cause != Cause.RULE)
+    kept = or_(moving, stage.standing.c.fan_id.is_not(None)) if task.coming_back else moving
+    return insert(stage.levels).from_select(_STAGED, rows.where(kept))
+
+
+def _of_what_is_new(dimension: Dimension, task: Task) -> Insert:
+    """Nobody stood anywhere in it."""
+    staged, place = place_of(dimension, task.definitions)
+    nowhere = (null().label(name) for name in ("level", "since", "day"))
+    rows = select(literal(dimension.key), staged.c.fan_id, *nowhere, level_at(dimension, place), AS_OF, TODAY)
+    return insert(stage.levels).from_select(_STAGED, rows.where(place == "1") if dimension.sparse else rows)
+
+
+_STAGED = ("dimension", "fan_id", "old_level", "old_since", "old_day", "new_level", "since", "since_day")
+
+
+def _standing(dimension: Dimension, task: Task) -> Mapping[str, ColumnElement[Any]]:
+    """Where each fan stood; before a look, what it left behind is not asked."""
+    stood: dict[str, ColumnElement[Any]] = {name: fan_level.c[name] for name in ("level", "since", "since_day")}
+    if task.coming_back:
+        looked = stage.standing.c.fan_id.is_not(None)
+        stood = {name: case((looked, stage.standing.c[name]), else_=column) for name, column in stood.items()}
+    if dimension.sparse and dimension.key not in task.added:
+        stood["level"] = func.coalesce(stood["level"], OUT)
+    return stood
+
+
+def _same_fan(table: Table, key: str, staged: Table) -> ColumnElement[bool]:
+    return and_(table.c.dimension == key, table.c.fan_id == staged.c.fan_id)
+
+
+def is_a_move() -> ColumnElement[bool]:
+    return stage.levels.c.new_level.is_distinct_from(stage.levels.c.old_level)
+
+
+@lru_cache
+def _changes(redefined: frozenset[str], *, look: bool) -> Insert:
+    """The first level of all is told by no change; but what a look did must be undone."""
+    staged = stage.levels.c
+    cause = literal(Cause.LOOK) if look else _cause(redefined)
+    known = is_a_move() if look else and_(is_a_move(), staged.old_level.is_not(None))
     rows = (
-        select(staged.fan_id, staged.dimension, staged.old_level, staged.new_level, AS_OF, TODAY, cause)
+        select(staged.fan_id, staged.dimension, staged.old_level, staged.old_since, staged.old_day, staged.new_level,
+               AS_OF, TODAY, cause)
         .join(stage.fans, stage.fans.c.fan_id == staged.fan_id)
-        .where(staged.new_level.is_distinct_from(staged.old_level))
-    )
-    names = ["fan_id", "dimension", "old_level", "new_level", "at", "day", "cause"]
+        .where(known, _THESE, stage.within(stage.levels))
+    )  # fmt: skip
+    names = ["fan_id", "dimension", "old_level", "old_since", "old_day", "new_level", "at", "day", "cause"]
     return insert(level_change).from_select(names, rows)
+
+
+@lru_cache(maxsize=1024)
+def _all_of(dialect: str, layout: Layout, key: str) -> Insert:
+    dimension = classification(layout.definitions).by_key[key]
+    staged, place = place_of(dimension, layout.definitions)
+    rows = select(literal(key), staged.c.fan_id, level_at(dimension, place), AS_OF, TODAY).where(stage.within(staged))
+    if dimension.sparse:
+        rows = rows.where(place == "1")
+    return stage.put(dialect, fan_level, rows)
 
 
 @cache
 def _in_place(dialect: str) -> Insert:
     staged = stage.levels.c
-    rows = select(staged.dimension, staged.fan_id, staged.new_level, staged.since).where(true())
-    return stage.put(dialect, fan_level, rows)
-
-
-@lru_cache
-def _counted(rules: str) -> CompoundSelect[*tuple[Any, ...]]:
-    scope = Scope(stage.metrics, parse(rules))
-    levels = ((dimension.key, level_in(dimension, scope).label("level")) for dimension in DIMENSIONS)
-    return union_all(
-        *(select(literal(key), level, func.count(), _reachable(stage.metrics)).group_by(level) for key, level in levels)
-    )
+    rows = select(staged.dimension, staged.fan_id, staged.new_level, staged.since, staged.since_day)
+    return stage.put(dialect, fan_level, rows.where(staged.new_level != OUT, _THESE))
 
 
 @cache
-def _moves() -> Select[*tuple[Any, ...]]:
-    parts = union_all(_came(), _went(), _stayed()).subquery()
-    totals = (func.sum(parts.c[name]) for name in ("entered", "left", "gained", "lost"))
-    return select(parts.c.dimension, parts.c.level, *totals).group_by(parts.c.dimension, parts.c.level)
+def _gone() -> Delete:
+    out = select(stage.levels.c.dimension, stage.levels.c.fan_id).where(stage.levels.c.new_level == OUT, _THESE)
+    return delete(fan_level).where(tuple_(fan_level.c.dimension, fan_level.c.fan_id).in_(out))
 
 
-def _came() -> Select[*tuple[Any, ...]]:
-    staged, new = stage.levels, stage.metrics
-    joined = staged.join(new, new.c.fan_id == staged.c.fan_id)
-    return _part(staged.c.new_level, entered=_ONE, gained=_one_if(new.c.reachable)).select_from(joined)
+def _before_the_look() -> Rows:
+    """The first change of a look knows where somebody stood before it."""
+    first = select(func.min(level_change.c.id)).where(level_change.c.cause == Cause.LOOK)
+    earliest = first.group_by(level_change.c.fan_id, level_change.c.dimension)
+    c = level_change.c
+    columns = (c.dimension, c.fan_id, c.old_level, c.old_since, c.old_day)
+    return select(*columns).where(c.id.in_(earliest))
 
 
-def _went() -> Select[*tuple[Any, ...]]:
-    staged, old = stage.levels, fan_metrics
-    joined = staged.outerjoin(old, old.c.fan_id == staged.c.fan_id)
-    parts = _part(staged.c.old_level, left=_ONE, lost=_one_if(old.c.reachable)).select_from(joined)
-    return parts.where(staged.c.old_level.is_not(None))
-
-
-def _part(level: ColumnElement[str | None], **counts: ColumnElement[int]) -> Select[*tuple[Any, ...]]:
-    staged = stage.levels
-    columns = (counts.get(name, _NONE).label(name) for name in ("entered", "left", "gained", "lost"))
-    differing = staged.c.new_level.is_distinct_from(staged.c.old_level)
-    return select(staged.c.dimension, level.label("level"), *columns).where(differing)
-
-
-def _stayed() -> Select[*tuple[Any, ...]]:
-    """Those who only blocked us or came back. Outer joins, so that nobody but the staged fans is looked at."""
-    new, old, staged = stage.metrics, fan_metrics, stage.levels
-    theirs = and_(fan_level.c.dimension.in_(_KEYS), fan_level.c.fan_id == new.c.fan_id)
-    moving = and_(staged.c.dimension == fan_level.c.dimension, staged.c.fan_id == fan_level.c.fan_id)
-    joined = new.join(old, old.c.fan_id == new.c.fan_id).outerjoin(fan_level, theirs).outerjoin(staged, moving)
-    gained, lost = _one_if(new.c.reachable), _one_if(old.c.reachable)
-    columns = (fan_level.c.dimension, fan_level.c.level, _NONE, _NONE, gained, lost)
-    moves = staged.c.new_level.is_distinct_from(staged.c.old_level)
-    changed = and_(new.c.reachable != old.c.reachable, fan_level.c.level.is_not(None), ~moves)
-    return select(*columns).select_from(joined).where(changed)
-
-
-_KEYS = [dimension.key for dimension in DIMENSIONS]
-_ONE: ColumnElement[int] = literal_column("1")
-_NONE: ColumnElement[int] = literal_column("0")
-
-
-def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return case((condition, _ONE), else_=_NONE)
-
-
-def _before_the_look() -> Select[*tuple[Any, ...]]:
-    """History knows: a look leaves no other trace in it than rows that say so."""
-    last = select(func.max(level_change.c.id)).where(level_change.c.cause != Cause.LOOK)
-    latest = last.group_by(level_change.c.fan_id, level_change.c.dimension)
-    columns = (level_change.c.dimension, level_change.c.fan_id, level_change.c.new_level, level_change.c.at)
-    return select(*columns).where(level_change.c.id.in_(latest))
-
-
-def _cause(ruled: frozenset[str]) -> ColumnElement[str]:
-    return case(
-        (stage.levels.c.dimension.in_(sorted(ruled)), literal(Cause.RULE)),
-        (stage.fans.c.by_fact, literal(Cause.FACT)),
-        else_=literal(Cause.TIME),
-    )
-
-
-def _reachable(metrics: Table) -> ColumnElement[int]:
-    return func.count().filter(metrics.c.reachable)
+def _cause(redefined: frozenset[str]) -> ColumnElement[str]:
+    return case((stage.levels.c.dimension.in_(sorted(redefined)), literal(Cause.RULE)), else_=stage.fans.c.cause)

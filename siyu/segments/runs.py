@@ -1,16 +1,16 @@
 """Recompute: facts into days, days into metrics, metrics into levels, all true for one frozen moment.
 
-A run computes in temporary tables without holding the database's writer, then writes only what differs,
-in one short transaction. Two runs that overlap cannot mix: each must find the revision it started from.
+A run computes in temporary tables without holding the database's writer, then writes only what differs, in short
+turns between which others write. Two runs that overlap cannot mix: each must find the revision it started from.
 """
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from enum import StrEnum
+from functools import partial
 from time import monotonic, perf_counter
 from zoneinfo import ZoneInfo
 
@@ -21,18 +21,14 @@ from siyu.kit.clock import local_day
 from siyu.kit.database import Database, ReadSession
 from siyu.kit.errors import Conflict
 from siyu.kit.staging import Batch, Params
-from siyu.metrics import affected, days, stage, sums
-from siyu.metrics.sums import Qualifying
-from siyu.segments import levels
-from siyu.segments.compiler import crossings
-from siyu.segments.thresholds import (
-    CHANGED,
-    Thresholds,
-    changed_dimensions,
-    fingerprint,
-    in_force,
-    thresholds_in_force,
-)
+from siyu.metrics import affected, cuts, days, interests, stage, sums
+from siyu.metrics.cuts import Places
+from siyu.metrics.measures import cooling
+from siyu.metrics.stage import Cause
+from siyu.segments import definitions, levels, writing
+from siyu.segments.meaning import classification
+from siyu.segments.plans import Computed, Mode, Overtaken, Plan
+from siyu.segments.sizes import Move, moves_of, sizes_of
 from siyu.tables import AsOf, DirtyDay, JobRun
 
 LEASE = "recompute"
@@ -48,15 +44,6 @@ PRESENT = timedelta(minutes=1)
 ATTEMPTS = 5
 
 
-class Mode(StrEnum):
-    """How much a run looks at; it looks at more where that is needed."""
-
-    TICK = "tick"  # fans with new facts
-    WINDOW = "window"  # and those for whom time alone changed something
-    FULL = "full"  # everybody, from the facts
-    AUTO = "auto"
-
-
 _BREADTH = (Mode.AUTO, Mode.TICK, Mode.WINDOW, Mode.FULL)
 
 
@@ -70,54 +57,6 @@ class Run:
     changed: int
     ms: int
     computed_at: datetime
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One run, decided before it starts; `before` is the revision it must still find when it writes."""
-
-    now: datetime
-    as_of: datetime
-    day: date
-    mode: Mode
-    thresholds: Thresholds
-    before: AsOf | None
-    held_until: datetime | None
-
-    @property
-    def rules(self) -> str:
-        return fingerprint(self.thresholds)
-
-    @property
-    def look(self) -> bool:
-        return self.held_until is not None
-
-    @property
-    def coming_back(self) -> bool:
-        return not self.look and self.before is not None and self.before.held_until is not None
-
-    @property
-    def ruled(self) -> frozenset[str]:
-        """Dimensions that changed because their thresholds did."""
-        return changed_dimensions(self.before.rules, self.rules) if self.before else frozenset()
-
-    @property
-    def qualifying(self) -> Qualifying:
-        referral = self.thresholds["referral"]
-        return Qualifying(join_days=referral["join_days"], hold_days=referral["hold_days"])
-
-
-@dataclass(frozen=True)
-class Computed:
-    """What a run has staged, counted."""
-
-    touched: int  # fans
-    moves: levels.Moves
-    sizes: levels.Sizes  # as they will be
-
-
-class _Overtaken(Exception):
-    """Another run wrote in between; this one starts again from what stands now."""
 
 
 async def recompute(
@@ -136,15 +75,27 @@ async def recompute(
     `mode` is the least that is looked at. Without `keep_empty` a run that touched nobody leaves no line.
     """
     started = perf_counter()
+    plan_now = partial(_plan, zone=zone, currency=currency, now=now, as_of=as_of, mode=Mode(mode))
     for _ in range(ATTEMPTS):
-        async with database.staging() as staging:
-            plan = await staging.compute(lambda batch: _plan(batch, zone=zone, now=now, as_of=as_of, mode=Mode(mode)))
+        plan = await _planned(database, plan_now)
         try:
             async with _turn(database, plan):
-                return await _carry_out(database, plan, currency, started=started, job=job, keep_empty=keep_empty)
-        except _Overtaken:
+                # Whoever waited for another run finds other things standing.
+                plan = plan if plan.mode is Mode.TICK else await _planned(database, plan_now)
+                return await _carry_out(database, plan, started=started, job=job, keep_empty=keep_empty)
+        except Overtaken:
             continue
     raise Conflict("another recompute keeps getting in the way; try again in a moment")
+
+
+async def settle(database: Database, *, zone: ZoneInfo, currency: str, now: datetime) -> Run | None:
+    """What somebody just changed takes effect at once; None while a look at another time, or a long run, goes on.
+
+    Then the run that ends it brings the change.
+    """
+    async with database.reading() as session:
+        free = await may_move(session, now=now)
+    return await recompute(database, zone=zone, currency=currency, now=now) if free else None
 
 
 async def is_due(session: ReadSession, *, zone: ZoneInfo, now: datetime) -> bool:
@@ -152,7 +103,7 @@ async def is_due(session: ReadSession, *, zone: ZoneInfo, now: datetime) -> bool
     if not await may_move(session, now=now):
         return False
     standing = await _standing(session)
-    rules = fingerprint(await thresholds_in_force(session))
+    rules = await definitions.in_force(session)
     if standing is None or _least_mode(standing, now, local_day(now, zone), rules) is not Mode.TICK:
         return True
     return await session.first(select(DirtyDay).where(col(DirtyDay.due) <= now).limit(1)) is not None
@@ -165,30 +116,43 @@ async def may_move(session: ReadSession, *, now: datetime) -> bool:
     return not held and await leases.holder(session, LEASE, now=now) is None
 
 
-def _plan(batch: Batch, *, zone: ZoneInfo, now: datetime, as_of: datetime | None, mode: Mode) -> Plan:
+async def _planned(database: Database, plan_now: Callable[[Batch], Plan]) -> Plan:
+    async with database.staging() as staging:
+        return await staging.compute(plan_now)
+
+
+def _plan(batch: Batch, *, zone: ZoneInfo, currency: str, now: datetime, as_of: datetime | None, mode: Mode) -> Plan:
     before = next((AsOf(**row._mapping) for row in batch.rows(stage.table_of(AsOf).select())), None)
-    thresholds = in_force(batch.rows(CHANGED))
+    rules = definitions.in_force_now(batch)
     moment = now if as_of is None else as_of
     day = local_day(moment, zone)
     look = abs(moment - now) > PRESENT
-    needed = Mode.FULL if look or before is None else _least_mode(before, moment, day, fingerprint(thresholds))
+    other_money = before is not None and before.currency != currency
+    needed = Mode.FULL if look or before is None or other_money else _least_mode(before, moment, day, rules)
     return Plan(
         now=now,
         as_of=moment,
         day=day,
         mode=max(mode, needed, key=_BREADTH.index),
-        thresholds=thresholds,
+        definitions=rules,
         before=before,
         held_until=now + HOLD if look else None,
+        currency=currency,
     )
 
 
 def _least_mode(before: AsOf, as_of: datetime, day: date, rules: str) -> Mode:
     """How much must be looked at to come from what stands to as_of."""
     days = (day - before.day).days
-    if before.held_until is not None or as_of < before.as_of or days > MOST_DAYS_AT_ONCE or rules != before.rules:
+    if before.unfinished or before.held_until is not None or as_of < before.as_of or days > MOST_DAYS_AT_ONCE:
         return Mode.FULL
-    return Mode.WINDOW if days > 0 else Mode.TICK
+    if rules == before.rules:
+        return Mode.WINDOW if days > 0 else Mode.TICK
+    # What counts as a friend who bought is part of the numbers, and a category of products comes with the facts that
+    # show an interest in it; all else is worked out from them.
+    now, then = classification(rules), classification(before.rules)
+    same_numbers = now.qualifying == then.qualifying and now.interests == then.interests
+    return Mode.WINDOW if same_numbers else Mode.FULL
 
 
 async def _standing(session: ReadSession) -> AsOf | None:
@@ -203,37 +167,49 @@ async def _turn(database: Database, plan: Plan) -> AsyncIterator[None]:
         yield
         return
     owner, started = secrets.token_hex(8), monotonic()
-    while not await _hold(database, owner, now=plan.now + timedelta(seconds=monotonic() - started)):
+
+    async def hold() -> bool:
+        moment = plan.now + timedelta(seconds=monotonic() - started)
+        async with database.writing() as session:
+            return await leases.hold(session, LEASE, owner, now=moment, seconds=LEASE_SECONDS)
+
+    while not await hold():
         if monotonic() - started > PATIENCE_SECONDS:
             raise Conflict("another recompute is under way; try again in a moment")
         await asyncio.sleep(0.1)
+    renewing = asyncio.ensure_future(_renew(hold))
     try:
         yield
     finally:
+        renewing.cancel()
         async with database.writing() as session:
             await leases.release(session, LEASE, owner)
 
 
-async def _hold(database: Database, owner: str, *, now: datetime) -> bool:
-    async with database.writing() as session:
-        return await leases.hold(session, LEASE, owner, now=now, seconds=LEASE_SECONDS)
+async def _renew(hold: Callable[[], Awaitable[bool]]) -> None:
+    """A run over a million fans is longer than a lease; who dies renews no more."""
+    while True:
+        await asyncio.sleep(LEASE_SECONDS / 3)
+        await hold()
 
 
-async def _carry_out(
-    database: Database, plan: Plan, currency: str, *, started: float, job: str, keep_empty: bool
-) -> Run:
-    given = stage.parameters(as_of=plan.as_of, day=plan.day, currency=currency)
-
-    def write(batch: Batch) -> Run:
-        _claim(batch, plan)
-        changed = _write(batch, plan, given, computed)
-        ms = round((perf_counter() - started) * 1000)
-        run_id = _note(batch, plan, job, ms, computed.touched, changed) if computed.touched or keep_empty else None
-        return Run(run_id, plan.mode, computed.touched, changed, ms, plan.as_of)
+async def _carry_out(database: Database, plan: Plan, *, started: float, job: str, keep_empty: bool) -> Run:
+    given = stage.parameters(as_of=plan.as_of, day=plan.day, currency=plan.currency)
 
     async with database.staging() as staging:
         computed = await staging.compute(lambda batch: _compute(batch, plan, given))
-        return await staging.write(write)
+        *turns, last = writing.turns(plan, computed)
+        changed = 0
+        for turn in turns:
+            changed += await staging.write(turn)
+
+        def finish(batch: Batch) -> Run:
+            moved = changed + last(batch)
+            ms = round((perf_counter() - started) * 1000)
+            run_id = _note(batch, plan, job, ms, computed.touched, moved) if computed.touched or keep_empty else None
+            return Run(run_id, plan.mode, computed.touched, moved, ms, plan.as_of)
+
+        return await staging.write(finish)
 
 
 def _compute(batch: Batch, plan: Plan, given: Params) -> Computed:
@@ -243,53 +219,64 @@ def _compute(batch: Batch, plan: Plan, given: Params) -> Computed:
     days.stage_paid_back(batch, given, everywhere=plan.mode is Mode.FULL)
     if plan.mode is Mode.FULL:
         days.find_drift(batch, given)
+    stage.count(batch, stage.dirty_days)
     days.count_again(batch, given)
+    stage.count(batch, stage.days)
     affected.stage_fans_with_facts(batch)
     _stage_others(batch, plan)
-    sums.sum_up(batch, given, qualifying=plan.qualifying)
-    levels.stage_levels(batch, given, rules=plan.rules, coming_back=plan.coming_back)
-    moves = levels.moves(batch)
-    touched = batch.one(select(func.count()).select_from(stage.fans))
-    return Computed(touched, moves, _sizes(batch, plan, given, moves))
+    stage.count(batch, stage.fans)
+    interests.stage_interests(batch, given, everybody=plan.anew)
+    sums.sum_up(batch, given, qualifying=plan.classification.qualifying)
+    stage.count(batch, stage.metrics)
+    places = _place_among_buyers(batch, plan)
+    if plan.task.redefined and not plan.anew:
+        affected.stage_everybody(batch, Cause.RULE)
+    sums.stage_as_they_stand(batch)
+    wanted = plan.classification.cuts
+    given = {**given, "cooled": cooling(plan.day), **cuts.parameters(wanted, cuts.values(places))}
+    levels.stage_levels(batch, given, plan.task)
+    stage.count(batch, stage.levels)
+    sums.find_changed(batch)
+    moves = moves_of(batch, plan.definitions)
+    moved = levels.moved_by_dimension(batch)
+    sizes = sizes_of(batch, plan.task, moves, day=plan.before.day if plan.before else None)
+    if plan.task.first:
+        moves = {key: Move(entered=size.size) for key, size in sizes.items()}
+    return Computed(
+        touched=batch.one(select(func.count()).select_from(stage.fans)),
+        rows=writing.rows_of(batch),
+        parts=writing.parts_of(batch),
+        word_parts=writing.word_parts_of(batch),
+        first=plan.task.first,
+        moved=moved,
+        history_parts={} if plan.look or plan.coming_back else writing.history_parts_of(batch, moved),
+        cuts=places,
+        moves=moves,
+        sizes=sizes,
+        given=given,
+    )
 
 
 def _stage_others(batch: Batch, plan: Plan) -> None:
-    if plan.mode is Mode.FULL or plan.before is None:
+    if plan.anew or plan.before is None:
         affected.stage_everybody(batch)
-    elif plan.mode is Mode.WINDOW:
-        moments = crossings(plan.thresholds) | {sums.hold_over(plan.qualifying)}
-        affected.stage_fans_by_time(batch, before=plan.before.day, day=plan.day, crossings=moments)
+        return
+    whole = plan.classification
+    if plan.mode is Mode.WINDOW:
+        passing = {"before": plan.before.day, "day": plan.day}
+        affected.stage_fans_who_cooled(batch, **passing, scores=whole.intents)
+        crossings = whole.crossings | {sums.hold_over(whole.qualifying)}
+        affected.stage_fans_by_time(batch, **passing, edges=whole.edges, crossings=crossings)
+        for old in whole.interest_days:
+            affected.stage_interests_given_up(batch, **passing, days=old)
 
 
-def _sizes(batch: Batch, plan: Plan, given: Params, moves: levels.Moves) -> levels.Sizes:
-    """Everybody counted, or what the staged fans change of the sizes that stand."""
-    if plan.mode is Mode.FULL or plan.before is None:
-        return levels.sizes_of_everybody(batch, given, rules=plan.rules)
-    return levels.sizes_after(batch, moves, day=plan.before.day)
-
-
-def _claim(batch: Batch, plan: Plan) -> None:
-    """Move the moment on, if nobody else did since this run was planned."""
-    seen = plan.before.revision if plan.before else 0
-    values = {
-        "as_of": plan.as_of,
-        "day": plan.day,
-        "rules": plan.rules,
-        "revision": seen + 1,
-        "held_until": plan.held_until,
-    }
-    new = batch.insert(AsOf).values(id=1, **values)
-    claim = new.on_conflict_do_update(index_elements=["id"], set_=values, where=col(AsOf.revision) == seen)
-    if not batch.rows(claim.returning(col(AsOf.revision))):
-        raise _Overtaken
-
-
-def _write(batch: Batch, plan: Plan, given: Params, computed: Computed) -> int:
-    days.write_days(batch)
-    sums.write_metrics(batch)
-    changed = levels.write_levels(batch, given, ruled=plan.ruled, look=plan.look, coming_back=plan.coming_back)
-    levels.write_sizes(batch, computed.sizes, computed.moves, day=plan.day, coming_back=plan.coming_back)
-    return changed
+def _place_among_buyers(batch: Batch, plan: Plan) -> Places:
+    """The cuts as they are now, with everybody staged whom one of them passed."""
+    before = {} if plan.anew else cuts.stored(batch)
+    places = cuts.find(batch, plan.classification.cuts, before)
+    cuts.stage_passed(batch, before, places)
+    return places
 
 
 def _note(batch: Batch, plan: Plan, job: str, ms: int, touched: int, changed: int) -> int | None:

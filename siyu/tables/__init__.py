@@ -12,7 +12,25 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
-from siyu.tables.broadcasts import Broadcast, BroadcastState, Delivery, DeliveryState  # noqa: E402
+from siyu.tables.broadcasts import (  # noqa: E402
+    Broadcast,
+    BroadcastClick,
+    BroadcastRevision,
+    BroadcastState,
+    Delivery,
+    DeliveryState,
+    RevisionLine,
+    RevisionState,
+    Timing,
+    Topic,
+    TopicDeclined,
+)
+from siyu.tables.conversations import (  # noqa: E402
+    Conversation,
+    ConversationLine,
+    ConversationNotice,
+    ConversationState,
+)
 from siyu.tables.facts import (  # noqa: E402
     Checkout,
     CheckoutState,
@@ -23,29 +41,59 @@ from siyu.tables.facts import (  # noqa: E402
     Refund,
     RefundRequest,
 )
-from siyu.tables.house import ApiToken, AuditEntry, JobRun, Lease, LoginTicket, Operator, OperatorSession, Role  # noqa: E402
+from siyu.tables.house import (  # noqa: E402
+    ApiToken,
+    AuditEntry,
+    JobRun,
+    Lease,
+    LoginTicket,
+    Operator,
+    OperatorSession,
+    Preference,
+    Role,
+)
 from siyu.tables.levels import (  # noqa: E402
     AsOf,
+    CustomDimension,
     DimensionRule,
     DirtyDay,
     FanDay,
+    FanInterest,
     FanLevel,
     FanMetrics,
+    FanScore,
     LevelChange,
     LevelSize,
+    ModelFit,
+    SavedSegment,
+    ScoreCut,
 )
 from siyu.tables.mail import BotAccount, Inbox, InboxState, Outbox, OutboxState, Pacer, PollOffset  # noqa: E402
-from siyu.tables.people import OUT_OF_REACH, Fan, FanAttribute, FanTag, Reach, Referral, Source  # noqa: E402
+from siyu.tables.people import (  # noqa: E402
+    OUT_OF_REACH,
+    OWN_HOURS,
+    Fan,
+    FanAttribute,
+    FanTag,
+    Reach,
+    Referral,
+    Source,
+)
 from siyu.tables.rewards import Coupon, CouponState, Idempotency, Offer, OfferKind, OfferState, Redemption  # noqa: E402
+from siyu.tables.vocabulary import Attribute, AttributeType, Colour, Tag, TagGroup  # noqa: E402
 
 metadata = SQLModel.metadata
 
 __all__ = [
-    "OUT_OF_REACH",
-    "ApiToken", "AsOf", "AuditEntry", "BotAccount", "Broadcast", "BroadcastState", "Checkout", "CheckoutState",
-    "Coupon", "CouponState", "Delivery", "DeliveryState", "DimensionRule", "DirtyDay", "Fan", "FanAttribute",
-    "FanDay", "FanLevel", "FanMetrics", "FanTag", "Idempotency", "Inbox", "InboxState", "Interaction", "JobRun",
-    "Lease", "LevelChange", "LevelSize", "LoginTicket", "Offer", "OfferKind", "OfferState", "Operator",
-    "OperatorSession", "Outbox", "OutboxState", "Pacer", "PollOffset", "Product", "Purchase", "PurchaseItem",
-    "Reach", "Redemption", "Referral", "Refund", "RefundRequest", "Role", "Source", "metadata",
+    "OUT_OF_REACH", "OWN_HOURS",
+    "ApiToken", "AsOf", "Attribute", "AttributeType", "AuditEntry", "BotAccount", "Broadcast", "BroadcastClick",
+    "BroadcastRevision", "BroadcastState", "Checkout", "CheckoutState", "Colour", "Conversation",
+    "ConversationLine", "ConversationNotice", "ConversationState", "Coupon", "CouponState", "CustomDimension",
+    "Delivery", "DeliveryState", "DimensionRule", "DirtyDay", "Fan", "FanAttribute", "FanDay", "FanInterest",
+    "FanLevel", "FanMetrics", "FanScore", "FanTag", "Idempotency", "Inbox", "InboxState", "Interaction", "JobRun",
+    "Lease", "LevelChange", "LevelSize", "LoginTicket", "ModelFit", "Offer", "OfferKind", "OfferState", "Operator",
+    "OperatorSession", "Outbox", "OutboxState", "Pacer", "PollOffset", "Preference", "Product", "Purchase",
+    "PurchaseItem", "Reach", "Redemption", "Referral", "Refund", "RefundRequest", "RevisionLine", "RevisionState",
+    "Role", "SavedSegment", "ScoreCut", "Source", "Tag", "TagGroup", "Timing", "Topic", "TopicDeclined",
+    "metadata",
 ]  # fmt: skip

@@ -16,7 +16,9 @@ class Interaction(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("source", "external_id"),
         # Covering: a fan's days are counted without touching the table.
-        Index("ix_interaction_fan_day", "fan_id", "day", "at"),
+        Index("ix_interaction_fan_day", "fan_id", "day", "at", "kind"),
+        # Who did something so often lately, and whether a product was looked at before.
+        Index("ix_interaction_kind", "kind", "fan_id", "day", "at", "detail"),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigKey)
@@ -61,7 +63,7 @@ class Checkout(SQLModel, table=True):
     """One invoice shown to one fan: what a pre-checkout is held against."""
 
     __tablename__ = "checkout"
-    __table_args__ = (Index("ix_checkout_fan", "fan_id", "state"),)
+    __table_args__ = (Index("ix_checkout_fan", "fan_id", "state"), Index("ix_checkout_day", "fan_id", "day"))
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigKey)
     payload: str = Field(unique=True)  # random, in the invoice
@@ -73,6 +75,7 @@ class Checkout(SQLModel, table=True):
     currency: str
     state: CheckoutState = Field(default=CheckoutState.PENDING, sa_type=Word(CheckoutState))
     created_at: datetime = Field(sa_type=Instant)
+    day: date = Field(sa_type=Day)  # local, fixed when written
     hold_until: datetime = Field(sa_type=Instant)
 
 
@@ -83,6 +86,8 @@ class Purchase(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("source", "external_id"),
         Index("ix_purchase_fan_at", "fan_id", "paid_at"),
+        # What was bought in the days of a broadcast.
+        Index("ix_purchase_paid", "paid_at", "fan_id"),
         # Covering: a fan's days are counted without touching the table.
         Index("ix_purchase_fan_day", "fan_id", "day", "paid_at", "currency", "amount_minor"),
         CheckConstraint("amount_minor >= 0", name="amount_not_negative"),

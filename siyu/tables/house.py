@@ -29,6 +29,7 @@ class Operator(SQLModel, table=True):
     name: str = ""
     role: Role = Field(sa_type=Word(Role))
     language: str | None = None
+    hears_fans: bool = False  # wants what fans write in their own chat, too
     created_at: datetime = Field(sa_type=Instant)
     disabled_at: datetime | None = Field(default=None, sa_type=Instant)
 
@@ -112,3 +113,14 @@ class Lease(SQLModel, table=True):
     name: str = Field(primary_key=True)
     owner: str
     until: datetime = Field(sa_type=Instant)
+
+
+class Preference(SQLModel, table=True):
+    """How this house likes something done, where it is not as shipped."""
+
+    __tablename__ = "preference"
+
+    key: str = Field(primary_key=True)
+    value: Any = Field(sa_type=JSON)  # Any: checked by its key
+    changed_at: datetime = Field(sa_type=Instant)
+    changed_by: str

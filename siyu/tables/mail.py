@@ -113,3 +113,4 @@ class Pacer(SQLModel, table=True):
     bot_id: int = Field(primary_key=True, sa_type=BigKey)
     next_at: float = Field(default=0, sa_type=Float)  # unix seconds of the next free slot
     paused_until: float = Field(default=0, sa_type=Float)  # after a 429
+    eased_until: float = Field(default=0, sa_type=Float)  # and slower, until then

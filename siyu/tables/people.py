@@ -20,6 +20,7 @@ class Reach(StrEnum):
 
 # Spelled as plain SQL: a planner uses a partial index only for the very words it was made with.
 OUT_OF_REACH = text("reach <> 'reachable' OR muted_at IS NOT NULL")
+OWN_HOURS = text("zone IS NOT NULL OR quiet_from IS NOT NULL OR rests_until IS NOT NULL")
 
 
 class Fan(SQLModel, table=True):
@@ -29,6 +30,18 @@ class Fan(SQLModel, table=True):
     # Few fans cannot be reached: an audience is all of a segment less those found here.
     __table_args__ = (
         Index("ix_fan_out_of_reach", "reach", "muted_at", sqlite_where=OUT_OF_REACH, postgresql_where=OUT_OF_REACH),
+        # Everything a funnel asks of these: 13,000 of them are read off it without looking up one fan.
+        Index(
+            "ix_fan_own_hours",
+            "zone",
+            "quiet_from",
+            "quiet_to",
+            "rests_until",
+            "reach",
+            "muted_at",
+            sqlite_where=OWN_HOURS,
+            postgresql_where=OWN_HOURS,
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigKey)
@@ -46,12 +59,17 @@ class Fan(SQLModel, table=True):
     reach: Reach = Field(default=Reach.REACHABLE, sa_type=Word(Reach))
     reach_changed_at: datetime | None = Field(default=None, sa_type=Instant)
     muted_at: datetime | None = Field(default=None, sa_type=Instant)  # opted out of broadcasts
+    rests_until: datetime | None = Field(default=None, sa_type=Instant)  # wants a break: broadcasts wait so long
+    zone: str | None = None  # the fan's own, where known
+    quiet_from: int | None = None  # minutes of the fan's own day
+    quiet_to: int | None = None
 
 
 class FanAttribute(SQLModel, table=True):
     """What is known of a fan beyond the columns: imported or answered."""
 
     __tablename__ = "fan_attribute"
+    __table_args__ = (Index("ix_fan_attribute_value", "name", "value", "fan_id"),)
 
     fan_id: int = Field(primary_key=True, foreign_key="fan.id", sa_type=BigKey)
     name: str = Field(primary_key=True)

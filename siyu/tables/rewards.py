@@ -1,12 +1,12 @@
 """Offers, the coupons cut from them, and their redemptions."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from siyu.kit.columns import BigKey, Instant, Word
+from siyu.kit.columns import BigKey, Day, Instant, Word
 
 
 class OfferKind(StrEnum):
@@ -71,6 +71,7 @@ class Coupon(SQLModel, table=True):
         UniqueConstraint("offer_id", "claim_key"),
         CheckConstraint("serial >= 1", name="serial_positive"),
         Index("ix_coupon_fan", "fan_id", "state", "valid_until"),
+        Index("ix_coupon_day", "fan_id", "day"),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigKey)
@@ -82,6 +83,7 @@ class Coupon(SQLModel, table=True):
     claim_key: str  # the cause of the claim: the same tap twice is one coupon
     state: CouponState = Field(default=CouponState.ACTIVE, sa_type=Word(CouponState))
     claimed_at: datetime = Field(sa_type=Instant)
+    day: date = Field(sa_type=Day)  # local, of the claim
     valid_until: datetime = Field(sa_type=Instant)
     hold_checkout_id: int | None = Field(default=None, sa_type=BigKey)  # while a payment is under way
     hold_until: datetime | None = Field(default=None, sa_type=Instant)

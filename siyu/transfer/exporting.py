@@ -219,7 +219,7 @@ async def _coupons(session: ReadSession, zone: ZoneInfo) -> Rows:
 
 
 async def _segment(session: ReadSession, key: str, zone: ZoneInfo) -> Rows:
-    dimension, level = segments.parse_key(key)
+    dimension, level = (await segments.whole(session)).place(key)
     yield [("telegram_id", "name", "username", "reachable", "since")]
     statement = (
         select(Fan, col(FanLevel.since))
@@ -238,20 +238,28 @@ async def _deliveries(session: ReadSession, key: str, zone: ZoneInfo) -> Rows:
     if not key.isdecimal() or len(key) > 15:
         raise Invalid("%(key)s is not the number of a broadcast", key=key)
     broadcast = await broadcasts.get_broadcast(session, int(key))
-    yield [("telegram_id", "name", "state", "reason", "message_id", "sent_at", "clicked_at")]
+    yield [
+        (
+            "telegram_id", "name", "state", "reason", "message_id", "sent_at", "clicked_at", "variant", "planned_at",
+            "attempts", "buttons", "bought",
+        )
+    ]  # fmt: skip
     statement = (
-        select(Delivery, Fan)
+        select(Delivery, Fan, broadcasts.has_bought(broadcast.attribution_days))
         .join(Fan, col(Fan.id) == col(Delivery.fan_id))
         .where(col(Delivery.broadcast_id) == broadcast.id)
         .order_by(col(Delivery.fan_id))
     )
     async for page in _pages(session, statement, lambda row: row[0].fan_id, lambda last: col(Delivery.fan_id) > last):
+        pressed = await broadcasts.pressed_by(session, broadcast.id or 0, [delivery.fan_id for delivery, _, _ in page])
         yield [
             (
                 fan.telegram_id, fan.name, delivery.state, delivery.reason, delivery.message_id,
-                _time(delivery.sent_at, zone), _time(delivery.clicked_at, zone),
+                _time(delivery.sent_at, zone), _time(delivery.clicked_at, zone), delivery.variant,
+                _time(delivery.planned_at, zone), delivery.attempts, ";".join(pressed.get(delivery.fan_id, ())),
+                "yes" if bought else "no",
             )
-            for delivery, fan in page
+            for delivery, fan, bought in page
         ]  # fmt: skip
 
 

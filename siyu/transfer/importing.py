@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from siyu.audit import COMMAND_LINE, Actor
 from siyu.kit.database import WriteSession
 from siyu.kit.errors import Invalid
 from siyu.transfer import baskets
@@ -41,6 +42,7 @@ class Setting:
     zone: ZoneInfo
     currency: str
     now: datetime
+    actor: Actor = COMMAND_LINE
 
 
 REQUIRED = {
@@ -123,7 +125,7 @@ async def _take(session: WriteSession, kind: Kind, rows: Sequence[Any], setting:
     zone, now = setting.zone, setting.now
     match kind:
         case Kind.FANS:
-            return await take_fans(session, rows, zone=zone, now=now)
+            return await take_fans(session, setting.actor, rows, zone=zone, now=now)
         case Kind.PURCHASES:
             return await take_baskets(session, rows, zone=zone, now=now)
         case Kind.INTERACTIONS:

@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 
-from siyu import fans
+from siyu import attributes, fans, tags
+from siyu.audit import Actor
 from siyu.fans import Admitted, Newcomer
 from siyu.kit.database import ReadSession, WriteSession
-from siyu.tables import Fan, FanAttribute, FanTag, Reach, Referral
+from siyu.kit.errors import Invalid
+from siyu.tables import Attribute, Fan, Reach, Referral
 from siyu.transfer.rows import FanRow, Ruling, Verdict, rejected, utc
 
 
@@ -20,8 +22,6 @@ class _Known:
 
     fans: Mapping[int, Fan]
     looks: Mapping[int, tuple[object, ...]]
-    tags: frozenset[tuple[int, str]]
-    attributes: Mapping[tuple[int, str], str]
     referrers: Mapping[int, int]  # by the referee's id
 
     def referrer_of(self, telegram_id: int) -> int | None:
@@ -29,12 +29,17 @@ class _Known:
         return self.referrers.get(fan.id or 0) if fan else None
 
 
-async def take_fans(session: WriteSession, rows: Sequence[FanRow], *, zone: ZoneInfo, now: datetime) -> list[Ruling]:
+async def take_fans(
+    session: WriteSession, actor: Actor, rows: Sequence[FanRow], *, zone: ZoneInfo, now: datetime
+) -> list[Ruling]:
     """Write the fans of these rows; one ruling per row, in order. A fan named twice is taken in twice, in order."""
+    defined = await attributes.binding(session)
+    checked = [_checked(row, defined) for row in rows]
     rulings: list[Ruling] = []
-    for batch in _each_fan_once(rows):
-        rulings += await _take_distinct(session, batch, zone=zone, now=now)
-    return rulings
+    for batch in _each_fan_once([row for row in checked if isinstance(row, FanRow)]):
+        rulings += await _take_distinct(session, actor, batch, zone=zone, now=now)
+    taken = iter(rulings)
+    return [row if isinstance(row, Ruling) else next(taken) for row in checked]
 
 
 async def known_by_import(
@@ -46,6 +51,19 @@ async def known_by_import(
         earliest[telegram_id] = min(at, earliest.get(telegram_id, at))
     newcomers = [Newcomer(telegram_id, joined_at=at, talks=False) for telegram_id, at in earliest.items()]
     return await fans.admit(session, newcomers, zone=zone, now=now)
+
+
+def _checked(row: FanRow, defined: Mapping[str, Attribute]) -> FanRow | Ruling:
+    """The row with its tags and values as they are kept, or why it is refused."""
+    try:
+        words = tuple(tags.check_word(word) for word in row.tags)
+    except Invalid as mistake:
+        return rejected(str(mistake), "tags")
+    try:
+        values = attributes.fit(defined, row.attributes)
+    except Invalid as mistake:
+        return rejected(str(mistake), str(mistake.where[0]))
+    return row.model_copy(update={"tags": words, "attributes": values})
 
 
 def _each_fan_once(rows: Sequence[FanRow]) -> Iterable[list[FanRow]]:
@@ -60,13 +78,13 @@ def _each_fan_once(rows: Sequence[FanRow]) -> Iterable[list[FanRow]]:
 
 
 async def _take_distinct(
-    session: WriteSession, rows: Sequence[FanRow], *, zone: ZoneInfo, now: datetime
+    session: WriteSession, actor: Actor, rows: Sequence[FanRow], *, zone: ZoneInfo, now: datetime
 ) -> list[Ruling]:
     known = await _what_is_known(session, rows)
     refused = {row.telegram_id: ruling for row in rows if (ruling := _refusal(row, known))}
     good = [row for row in rows if row.telegram_id not in refused]
     admitted = await fans.admit(session, _newcomers(good, known, zone=zone), zone=zone, now=now)
-    changed = await _write_details(session, good, known, admitted, now=now)
+    changed = await _write_details(session, actor, good, known, admitted, now=now)
     verdicts = {row.telegram_id: Ruling(_verdict(row, known, admitted, changed)) for row in good}
     return [refused.get(row.telegram_id) or verdicts[row.telegram_id] for row in rows]
 
@@ -75,14 +93,10 @@ async def _what_is_known(session: ReadSession, rows: Sequence[FanRow]) -> _Known
     named = {row.telegram_id for row in rows} | {row.referred_by for row in rows if row.referred_by}
     found = {fan.telegram_id: fan for fan in await session.all(select(Fan).where(col(Fan.telegram_id).in_(named)))}
     ids = [fan.id for fan in found.values()]
-    tags = await session.all(select(FanTag).where(col(FanTag.fan_id).in_(ids)))
-    attributes = await session.all(select(FanAttribute).where(col(FanAttribute.fan_id).in_(ids)))
     referrals = await session.all(select(Referral).where(col(Referral.referee_id).in_(ids)))
     return _Known(
         fans=found,
         looks={telegram_id: _look(fan) for telegram_id, fan in found.items()},
-        tags=frozenset((tag.fan_id, tag.tag) for tag in tags),
-        attributes={(attribute.fan_id, attribute.name): attribute.value for attribute in attributes},
         referrers={referral.referee_id: referral.referrer_id for referral in referrals},
     )
 
@@ -146,26 +160,21 @@ def _newcomer(row: FanRow, zone: ZoneInfo) -> Newcomer:
 
 
 async def _write_details(
-    session: WriteSession, rows: Sequence[FanRow], known: _Known, admitted: Admitted, *, now: datetime
+    session: WriteSession,
+    actor: Actor,
+    rows: Sequence[FanRow],
+    known: _Known,
+    admitted: Admitted,
+    *,
+    now: datetime,
 ) -> set[int]:
     """Tags, attributes, channel and referrals that are new; whose they were."""
-    ids = {row.telegram_id: admitted[row.telegram_id].id or 0 for row in rows}
-    tags = [(row.telegram_id, tag) for row in rows for tag in dict.fromkeys(row.tags)]
-    fresh_tags = [(fan, tag) for fan, tag in tags if (ids[fan], tag) not in known.tags]
-    values = [(row.telegram_id, name, value) for row in rows for name, value in row.attributes.items() if value]
-    fresh = [(fan, name, value) for fan, name, value in values if known.attributes.get((ids[fan], name)) != value]
-    await session.run_many(
-        session.insert(FanTag).on_conflict_do_nothing(),
-        [{"fan_id": ids[fan], "tag": tag, "at": now} for fan, tag in fresh_tags],
-    )
-    insert = session.insert(FanAttribute)
-    await session.run_many(
-        insert.on_conflict_do_update(index_elements=["fan_id", "name"], set_={"value": insert.excluded.value}),
-        [{"fan_id": ids[fan], "name": name, "value": value} for fan, name, value in fresh],
-    )
+    hung = await tags.hang(session, actor, [(admitted[row.telegram_id], row.tags) for row in rows], now=now)
+    kept = await attributes.keep(session, [(admitted[row.telegram_id], row.attributes) for row in rows], now=now)
     brought = await _write_referrals(session, rows, known, admitted, now=now)
     _set_channels(session, rows, admitted)
-    return {fan for fan, _ in fresh_tags} | {fan for fan, _, _ in fresh} | brought
+    changed = hung | kept
+    return {row.telegram_id for row in rows if admitted[row.telegram_id].id in changed} | brought
 
 
 async def _write_referrals(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from admin.app import make_web
 from admin.security import cookie_name
@@ -32,6 +32,7 @@ PHONE: Mapping[str, object] = {
 
 needs_chromium = [
     pytest.mark.browser,
+    pytest.mark.timeout(300),  # one test walks through every page
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the pages were not looked at"),
 ]
 
@@ -88,7 +89,8 @@ def looking(
         [{"name": name, "value": value, "url": house.url} for name, value in {**house.cookies, **preferences}.items()]
     )
     page = context.new_page()
-    page.set_default_timeout(8000)
+    page.set_default_timeout(20_000)
+    expect.set_options(timeout=20_000)
     page.on("console", lambda message: _listen(message, complaints))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     yield page

@@ -13,8 +13,8 @@ from admin.rendering import Flash, Page, Renderer
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 ZONE = ZoneInfo("Asia/Shanghai")
 STATES = (
-    "draft scheduled waiting starting sending paused finished cancelled pending sent failed blocked unknown skipped"
-    " holdout active ended exhausted claimed reserved redeemed expired revoked"
+    "draft scheduled awaiting_approval preparing sending paused finished cancelled pending sent failed blocked unknown"
+    " skipped holdout active ended exhausted claimed reserved redeemed expired revoked"
 ).split()
 SENTENCES = {
     "en": ("Cancel the rest of this broadcast?", "Those who already have it keep it; 3,679 fans will not get it."),

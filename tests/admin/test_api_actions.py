@@ -6,7 +6,9 @@ import httpx
 import pytest
 from sqlmodel import col, select
 
+from siyu import preferences
 from siyu.app import App
+from siyu.audit import COMMAND_LINE
 from siyu.tables import Coupon, Fan
 from tests.admin.visitors import program
 from tests.people import given_fan, given_interactions
@@ -79,9 +81,12 @@ async def test_thresholds_change_and_a_wrong_one_is_refused_with_its_place(app: 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("POST", "/api/v1/segments", 405),
-        ("POST", "/api/v1/segments/preview", 405),
-        ("PUT", "/api/v1/segments/loyalty.lost", 405),
+        ("POST", "/api/v1/segments", 422),
+        ("POST", "/api/v1/segments/preview", 422),
+        ("PUT", "/api/v1/segments/nonsense", 422),
+        ("DELETE", "/api/v1/segments/nonsense", 404),
+        ("DELETE", "/api/v1/segments/loyalty.lost", 404),
+        ("PATCH", "/api/v1/segments/loyalty.lost", 405),
         ("GET", "/api/v1/segments/loyalty.nonsense", 404),
         ("GET", "/api/v1/segments/loyalty.lost/explain/404", 404),
         ("GET", "/api/v1/fans?segment=nonsense", 404),
@@ -134,7 +139,12 @@ async def test_a_broadcast_runs_its_course_and_its_counts_add_up(app: App) -> No
         ({"text": ""}, "text"),
         ({"segment": "nobody"}, "segment"),
         ({"rule": {"tag": "vip"}}, "rule"),
-        ({"scheduled_at": "2026-12-01T00:00:00"}, "scheduled_at"),
+        ({"rule": {"tag": "vip"}, "segment": None}, "tag"),
+        ({"segment": None}, "segment"),
+        ({"scheduled_at": "2026-03-04T11:59:59"}, "scheduled_at"),
+        ({"scheduled_at": "soon"}, "scheduled_at"),
+        ({"holdout_percent": 91}, "holdout_percent"),
+        ({"variants": [{"text": "Or so", "share": 100}]}, "variants"),
         ({"offer": 77}, "offer"),
         ({"on_unknown": "shrug"}, "on_unknown"),
         ({"buttons": [[{"text": "x"}]]}, "buttons"),
@@ -150,6 +160,41 @@ async def test_a_draft_that_cannot_be_sent_is_refused_with_its_place(
 
     assert answer.status_code == 422
     assert place in [part for error in answer.json()["errors"] for part in error["loc"]]
+
+
+async def test_a_program_addresses_a_rule_and_a_time_in_the_communitys_zone(app: App) -> None:
+    draft = {
+        "title": "Later", "rule": {"dimension": "interaction_frequency", "in": ["high", "none"]}, "text": "Hi",
+        "scheduled_at": "2026-03-04T18:00:00",
+    }  # fmt: skip
+
+    async with program(app) as shop:
+        await _community(app, shop)
+        address = f"/api/v1/broadcasts/{(await shop.post('/api/v1/broadcasts', json=draft)).json()['id']}"
+        states = [(await shop.post(f"{address}/{verb}")).json()["state"] for verb in ("start", "pause", "resume")]
+        again = await shop.post(f"{address}/start")
+        shown = (await shop.get(address)).json()
+
+    assert states == ["scheduled", "paused", "scheduled"]
+    assert (again.status_code, again.json()["reason"]) == (409, "already_scheduled")
+    assert (shown["segment"], shown["rule"]) == (None, draft["rule"])
+    assert shown["scheduled_at"] == "2026-03-04T10:00:00Z"
+    assert sum(shown["counts"].values()) == shown["audience"] == 0
+
+
+async def test_above_the_houses_limit_a_program_waits_for_a_person(app: App) -> None:
+    async with app.database.writing() as session:
+        await preferences.change(session, COMMAND_LINE, now=app.clock(), approve_above=0)
+
+    async with program(app) as shop:
+        await _community(app, shop)
+        draft = {"title": "Hello", "segment": "interaction_frequency.none", "text": "Hi"}
+        made = (await shop.post("/api/v1/broadcasts", json=draft)).json()
+        asked = await shop.post(f"/api/v1/broadcasts/{made['id']}/start")
+        again = await shop.post(f"/api/v1/broadcasts/{made['id']}/start")
+
+    assert asked.json()["state"] == "awaiting_approval"
+    assert (again.status_code, again.json()["reason"]) == (409, "awaiting_approval")
 
 
 async def test_an_offer_is_issued_once_and_its_coupon_redeemed_once(app: App) -> None:

@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from siyu import attributes, audit, tags
 from siyu.app import App
+from siyu.attributes import NewAttribute
+from siyu.audit import COMMAND_LINE
 from siyu.operators import Scope
 from siyu.tables import Fan, FanAttribute, Interaction, Purchase, Reach
+from siyu.tags import NewTag
 from tests.admin.visitors import program
 from tests.people import given_fan
 
@@ -68,6 +72,38 @@ async def test_one_fan_is_told_in_the_shape_of_the_contract(app: App) -> None:
     assert missing.status_code == 404
     assert missing.headers["content-type"] == "application/problem+json"
     assert {"type", "title", "status", "detail"} <= set(missing.json())
+
+
+async def test_tags_and_values_that_do_not_fit_are_refused_with_their_row_and_the_last_of_a_group_wins(
+    app: App,
+) -> None:
+    async with app.database.writing() as session:
+        grades = await tags.create_group(session, COMMAND_LINE, "Grade", exclusive=True, now=app.clock())
+        for word in ("gold", "silver"):
+            await tags.create_tag(session, COMMAND_LINE, NewTag(word, group_id=grades.id), now=app.clock())
+        await attributes.define_attribute(session, COMMAND_LINE, NewAttribute("member", "flag"), now=app.clock())
+
+    async with program(app) as shop:
+        rows = [
+            {"telegram_id": 1, "name": "A", "member": "perhaps"},
+            {"telegram_id": 2, "name": "B", "tags": ["a;b"]},
+            {"telegram_id": 3, "name": "C", "tags": ["gold"], "member": True},
+            {"telegram_id": 3, "name": "C", "tags": ["silver", "tea"]},
+        ]
+        answer = await shop.post("/api/v1/fans", json={"fans": rows})
+        portrait = (await shop.get("/api/v1/fans/3")).json()
+
+    assert [(result["status"], result["reason"]) for result in answer.json()["results"]] == [
+        ("rejected", "member: “perhaps” is neither yes nor no"),
+        ("rejected", "tags: a tag has 1 to 40 characters and no semicolon"),
+        ("created", None),
+        ("updated", None),
+    ]
+    assert (portrait["tags"], portrait["attributes"]) == (["silver", "tea"], {"member": "yes"})
+    assert [fan.telegram_id for fan in await _all(app, Fan)] == [3]
+    async with app.database.reading() as session:
+        [line] = (await audit.entries(session, subject=("fan", "3"))).items
+    assert (line.actor, line.details) == ("token:shop", {"tag": "gold", "instead": "silver"})
 
 
 async def test_fans_are_listed_page_by_page_and_found_by_name(app: App) -> None:

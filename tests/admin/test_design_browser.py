@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from admin.rendering import STATIC_ROOT
 from tests.admin.gallery import render_fragment, render_gallery
@@ -114,7 +114,7 @@ def test_keys_walk_through_the_house(desk: Page) -> None:
     desk.evaluate("document.activeElement.blur()")
 
     desk.keyboard.press("?")
-    assert desk.locator("#shortcuts[open] > div").is_visible()
+    expect(desk.locator("#shortcuts[open] > div")).to_be_visible()
     desk.keyboard.press("Escape")
 
     desk.keyboard.press("g")
@@ -128,7 +128,7 @@ def test_the_palette_narrows_while_typing_and_opens_the_only_match(desk: Page) -
     desk.keyboard.press("Control+k")
     desk.locator("#palette input").fill("quar")
 
-    assert desk.locator("#palette-list li:visible").count() == 1
+    expect(desk.locator("#palette-list li:visible")).to_have_count(1)
     desk.keyboard.press("Enter")
     desk.wait_for_url(f"{HOUSE}/quarantine")
 
@@ -162,17 +162,18 @@ def test_menus_and_questions_work_without_javascript(browser: Browser, complaint
         page.goto(f"{HOUSE}/gallery")
 
         page.get_by_role("button", name="林晓雨").click()
-        assert page.get_by_role("button", name="Dark").is_visible()
+        expect(page.get_by_role("button", name="Dark")).to_be_visible()
         page.keyboard.press("Escape")
 
         page.get_by_role("button", name="cancel").click()
-        assert page.get_by_role("heading", name="Cancel the rest of this broadcast?").is_visible()
+        expect(page.get_by_role("heading", name="Cancel the rest of this broadcast?")).to_be_visible()
 
 
 def _open(browser: Browser, options: Mapping[str, object], complaints: list[str]) -> Iterator[Page]:
     context = browser.new_context(**options)  # type: ignore[arg-type]  # a device is keyword arguments as data
     page = context.new_page()
-    page.set_default_timeout(8000)
+    page.set_default_timeout(20_000)
+    expect.set_options(timeout=20_000)
     page.route("**/*", _answer)
     page.on("console", lambda message: _listen(message, complaints))
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -32,7 +32,13 @@ def test_a_flat_series_is_a_line_through_the_middle() -> None:
 def test_a_funnel_compares_with_the_first_and_the_previous_step() -> None:
     steps = charts.funnel([("in", 200), ("reachable", 100), ("will get it", 25)])
 
-    assert [(step.of_first, step.of_previous) for step in steps] == [(1.0, 1.0), (0.5, 0.5), (0.125, 0.25)]
+    assert [(step.of_first, step.share) for step in steps] == [(1.0, 1.0), (0.5, 0.5), (0.125, 0.25)]
+
+
+def test_behind_a_fork_each_step_is_held_against_the_fork() -> None:
+    steps = charts.funnel([("audience", 200), ("delivered", 100), ("clicked", 10), ("bought", 12)], fork=1)
+
+    assert [(step.share, step.against) for step in steps[2:]] == [(0.1, "delivered"), (0.12, "delivered")]
 
 
 def test_an_empty_funnel_shows_no_share() -> None:

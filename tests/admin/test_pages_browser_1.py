@@ -1,20 +1,22 @@
 """Home, segments and fans in a real browser: for everyone, on every screen, by keyboard, and without scripts."""
 
-import re
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from admin.rendering import STATIC_ROOT
-from siyu import fans
+from siyu import attributes, fans, tags
 from siyu.app import App
+from siyu.attributes import Choice, NewAttribute
+from siyu.audit import COMMAND_LINE
 from siyu.kit.money import Money
 from siyu.purchases import ask_refund
-from tests.admin.browsing import DESK, PHONE, House, chromium, looking, needs_chromium, served
+from siyu.tables import AttributeType, Colour, Fan
+from siyu.tags import NewTag
+from tests.admin.browsing import DESK, House, looking, needs_chromium, served
 from tests.admin.community import given_friend, given_many, given_purchase, given_regular, recomputed
-from tests.people import given_fan, given_interactions
+from tests.admin.walks import OTHER_LOOKS, Look, walk
+from tests.people import given_fan, given_interactions, given_tags, given_values
 from tests.trading import an_offer, claims
 
 pytestmark = needs_chromium
@@ -30,15 +32,18 @@ PATHS = (
     "/fans",
     "/fans?q=nobody",
     f"/fans/{MEI}",
+    f"/fans/{MEI}/attributes",
+    "/fans?tag=VIP",
+    "/tags",
+    "/tags/new",
+    "/tags/change?word=VIP",
+    "/tags/groups/new",
+    "/tags/groups/1",
+    "/attributes",
+    "/attributes/new",
+    "/attributes/change?name=drinks",
 )
 # Words that htmx and the frame use, and that nothing styles.
-UNSTYLED = {"light", "dark", "system"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -47,51 +52,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield house
 
 
-@pytest.fixture
-def complaints() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def desk(browser: Browser, house: House, complaints: list[str]) -> Iterator[Page]:
-    with looking(browser, house, DESK, complaints) as page:
-        yield page
-
-
-@pytest.mark.parametrize(
-    ("device", "theme", "locale"),
-    [
-        (DESK, "light", "en"),
-        (PHONE, "dark", "zh_CN"),
-        pytest.param(DESK, "dark", "zh_CN", marks=pytest.mark.torture),
-        pytest.param(PHONE, "light", "en", marks=pytest.mark.torture),
-    ],
-    ids=["desk-light-en", "phone-dark-zh", "desk-dark-zh", "phone-light-en"],
-)
-def test_every_page_is_for_everyone_and_fits_its_screen(
-    browser: Browser, house: House, complaints: list[str], device: dict[str, object], theme: str, locale: str
-) -> None:
-    found: dict[str, object] = {}
-
-    with looking(browser, house, device, complaints, theme=theme, locale=locale) as page:
-        for path in PATHS:
-            page.goto(path)
-            found[path] = (_violations(page), _too_wide(page), _too_small(page) if device is PHONE else [])
-
-    assert found == dict.fromkeys(PATHS, ([], False, []))
-    assert complaints == []
-
-
-def test_every_class_of_every_page_is_compiled(desk: Page) -> None:
-    names = re.findall(r"\.((?:\\.|[\w-])+)", (STATIC_ROOT / "app.css").read_text("utf-8"))
-    compiled = {re.sub(r"\\(.)", r"\1", name) for name in names}
-    used: set[str] = set()
-
-    for path in PATHS:
-        desk.goto(path)
-        used |= set(desk.evaluate("[...document.querySelectorAll('[class]')].flatMap(e => [...e.classList])"))
-
-    assert {name for name in used if not name.startswith("htmx-")} - compiled - UNSTYLED == set()
+@pytest.mark.parametrize("look", OTHER_LOOKS)
+def test_every_page_is_for_everyone_and_fits_its_screen(browser: Browser, house: House, look: Look) -> None:
+    assert walk(browser, house, look, PATHS) == {}
 
 
 def test_a_fan_is_reached_with_the_keyboard_alone(desk: Page) -> None:
@@ -157,7 +120,7 @@ def test_a_refund_is_asked_about_before_it_is_done(desk: Page) -> None:
     desk.get_by_role("button", name="Keep it as it is").click()
 
     expect(question).to_be_hidden()
-    assert desk.get_by_text("wants the money back").is_visible()
+    expect(desk.get_by_text("wants the money back")).to_be_visible()
 
 
 def test_everything_is_reached_without_scripts(browser: Browser, house: House, complaints: list[str]) -> None:
@@ -165,40 +128,20 @@ def test_everything_is_reached_without_scripts(browser: Browser, house: House, c
         page.goto("/segments")
         page.get_by_role("link", name="Loyal", exact=True).click()
         page.get_by_role("link", name="Why is Mei here?").click()
-        assert page.get_by_role("heading", name="Why Mei is in “Loyal”").is_visible()
+        expect(page.get_by_role("heading", name="Why Mei is in “Loyal”")).to_be_visible()
 
         page.get_by_role("link", name="Open this fan").click()
         page.get_by_label("New tag").fill("tea")
         page.get_by_role("button", name="Add").click()
-        assert page.get_by_role("button", name="Take off the tag “tea”").is_visible()
+        expect(page.get_by_role("button", name="Take off the tag “tea”")).to_be_visible()
         page.get_by_role("button", name="Take off the tag “tea”").click()
-        assert page.get_by_text("tea", exact=True).count() == 0
+        expect(page.get_by_text("tea", exact=True)).to_have_count(0)
 
         page.goto("/fans")
         page.get_by_role("searchbox").first.fill("Mei")
         page.keyboard.press("Enter")
         page.wait_for_url("**/fans?q=Mei")
-        assert page.locator("tbody tr").count() == 1
-
-
-def _violations(page: Page) -> list[str]:
-    found = Axe().run(page)
-    return [f"{rule['id']}: {node['target']}" for rule in found.response["violations"] for node in rule["nodes"]]
-
-
-def _too_wide(page: Page) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth > Math.min(innerWidth, screen.width)"))
-
-
-def _too_small(page: Page) -> list[str]:
-    """What a finger should press and is less than 44 pixels high."""
-    found: list[str] = page.evaluate(
-        """[...document.querySelectorAll("main :is(button, a.btn, input, summary)")]
-            .filter((element) => element.checkVisibility() && element.type !== "hidden")
-            .filter((element) => element.getBoundingClientRect().height < 43.5)
-            .map((element) => element.outerHTML.slice(0, 120))"""
-    )
-    return found
+        expect(page.locator("tbody tr")).to_have_count(1)
 
 
 async def _fill(app: App) -> None:
@@ -216,6 +159,21 @@ async def _fill(app: App) -> None:
     await given_many(app, 60)
     async with app.database.writing() as session:
         await ask_refund(session, mei, stars, now=app.clock())
-        await fans.add_tags(session, mei.id or 0, ["VIP"], now=app.clock())
         await fans.mute(session, await fans.get_fan(session, lin.telegram_id), now=app.clock())
+    await _describe(app, mei)
     await recomputed(app)
+
+
+async def _describe(app: App, fan: Fan) -> None:
+    """Tags in every colour, one of an exclusive group, and an attribute of every type."""
+    async with app.database.writing() as session:
+        grades = await tags.create_group(session, COMMAND_LINE, "Grade", exclusive=True, now=app.clock())
+        for colour in Colour:
+            draft = NewTag(f"in {colour.value}", colour=colour.value, group_id=grades.id)
+            await tags.create_tag(session, COMMAND_LINE, draft, now=app.clock())
+        for type_ in AttributeType:
+            choices = (Choice("tea", "Green tea"), Choice("coffee"))
+            definition = NewAttribute("drinks" if type_ == "choice" else type_.value, type_.value, choices=choices)
+            await attributes.define_attribute(session, COMMAND_LINE, definition, now=app.clock())
+    await given_tags(app, fan, "VIP", "in red")
+    await given_values(app, fan, drinks="Green Tea", flag="1", number="3.50", shoe="42")

@@ -11,7 +11,7 @@ from siyu.tables import Fan, FanTag, Outbox, Reach, RefundRequest, Role
 from tests.admin.community import given_friend, given_many, given_purchase, given_regular, recomputed
 from tests.admin.seen import forms, links, next_page, seen
 from tests.admin.visitors import browser
-from tests.people import given_fan, given_interactions
+from tests.people import given_fan, given_interactions, given_tags, given_values
 from tests.trading import an_offer, claims
 
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -79,9 +79,8 @@ async def test_a_portrait_tells_levels_with_reasons_purchases_coupons_and_friend
     fan = await given_regular(app, name="Mei", username="mei", language="zh-hans", source="s_poster")
     friend = await given_friend(app, of=fan, name="Lin")
     coupon = await claims(app, await an_offer(app, title="Twenty off"), fan)
-    async with app.database.writing() as session:
-        await fans.set_attributes(session, fan.id or 0, {"city": "杭州"})
-        await fans.add_tags(session, fan.id or 0, ["VIP"], now=app.clock())
+    await given_values(app, fan, city="杭州")
+    await given_tags(app, fan, "VIP")
     await recomputed(app)
 
     async with browser(app, Role.VIEWER) as visitor:

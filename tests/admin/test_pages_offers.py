@@ -128,9 +128,9 @@ async def test_foreseeing_says_what_handing_out_then_does(app: App) -> None:
     offer = await given_offer(app, stock=3)
     async with app.database.writing() as session:
         await coupons.claim(session, offer, fans[0], claim_key="tap", zone=app.settings.zone, now=app.clock())
-    audience = segments.audience(SEGMENT)
 
     async with app.database.writing() as session:
+        audience = await segments.audience(session, SEGMENT)
         foreseen = await coupons.foresee(session, await coupons.get_offer(session, offer.id or 0), audience)
     async with app.database.writing() as session:
         zone, now = app.settings.zone, app.clock()
@@ -155,6 +155,26 @@ async def test_a_coupon_is_redeemed_at_the_counter_once(app: App) -> None:
     assert twice.status_code == 303
     assert again.status_code == 422
     assert "this coupon has been used already" in again.text
+
+
+async def test_a_redemption_at_the_counter_can_be_taken_back(app: App) -> None:
+    code = await given_coupon(app, await given_offer(app))
+
+    async with browser(app, Role.OPERATOR) as operator:
+        sold = await operator.post("/offers/redeem", data={"code": code, "amount": "75.00", "key": "first"})
+        page = await operator.get(sold.headers["location"])
+        (undo,) = set(re.findall(r"/offers/redeem/\d+/undo", page.text))
+        undone = await operator.post(undo, data={"code": code})
+        after = await operator.get(undone.headers["location"])
+        again = await operator.post(undo, data={"code": code})
+        refused = await operator.get(again.headers["location"])
+
+    assert "Undone: the coupon can be used again." in after.text
+    assert "/undo" not in after.text
+    assert "this was undone already" in refused.text.lower()
+    async with app.database.reading() as session:
+        assert (await session.one(select(Offer))).redeemed == 0
+        assert "coupon.undone" in await session.all(select(AuditEntry.action))
 
 
 async def test_a_refusal_at_the_counter_keeps_what_was_typed(app: App) -> None:

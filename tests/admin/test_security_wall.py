@@ -187,7 +187,10 @@ async def test_a_reading_key_writes_nothing(app: App) -> None:
 
 
 def test_what_changes_something_needs_a_writing_key() -> None:
-    assert {path for method, path, guard in CALLS if method != "GET" and guard.scope is Scope.READ} == set()
+    asking = {path for method, path, guard in CALLS if method != "GET" and guard.scope is Scope.READ}
+
+    # A question that is too long for an address.
+    assert asking == {"/api/v1/segments/preview"}
     assert {path for method, path, guard in CALLS if method == "GET" and guard.scope is Scope.WRITE} == set()
 
 

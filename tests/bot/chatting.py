@@ -36,6 +36,15 @@ class Phone:
         entities = {"entities": command} if text.startswith("/") else {}
         return await self._send({"message": self._message(text=text, **entities)})
 
+    async def send(self, *, replying_to: int | None = None, **content: object) -> list[Json]:
+        """Anything but plain words; or words in reply to a message of the bot."""
+        replied = {"reply_to_message": {**self._message(text="…"), "message_id": replying_to}} if replying_to else {}
+        return await self._send({"message": self._message(**content, **replied)})
+
+    async def edit(self, message_id: int, text: str) -> list[Json]:
+        """Change the words of a message that was sent."""
+        return await self._send({"edited_message": {**self._message(text=text), "message_id": message_id}})
+
     async def press(self, data: str, *, under: str | None = "the living message") -> list[Json]:
         """Press a button under a text; `None`: under a message that Telegram does not show any more."""
         message = self._message(text=under) if under else {**self._message(), "date": 0}

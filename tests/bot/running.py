@@ -14,7 +14,7 @@ from bot.recorder import KindOf
 from bot.run import run_bot
 from siyu.app import App
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 KEYBOARD = InlineKeyboardMarkup(inline_keyboard=[[InlineKeyboardButton(text="More", callback_data="more")]])
 
 

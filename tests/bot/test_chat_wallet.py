@@ -193,7 +193,7 @@ async def test_a_fan_chooses_the_language(app: App) -> None:
     page = of(await mei.press("t:zh_CN"), "editMessageText")
     after = of(await mei.write("/settings"), "sendMessage")
 
-    assert [button["text"] for button in buttons(page)][1:] == ["✓ 中文", "English"]
+    assert [button["text"] for button in buttons(page)][-2:] == ["✓ 中文", "English"]
     assert after["text"] == page["text"]
     assert (await mei.fan()).chosen_language == "zh_CN"
 
@@ -268,6 +268,45 @@ async def test_a_gift_is_redeemed_by_one_button_and_a_double_tap_is_one(app: App
     assert presses(card) == [f"r:{coupon.code}"]
     assert "Hand over the gift." in of(done, "editMessageText")["text"]
     assert (await reread(app, offer)).redeemed == 1
+
+
+async def test_what_was_redeemed_by_mistake_is_undone_once_and_the_fan_hears_of_it(app: App) -> None:
+    staff, mei = Phone(app, 501), Phone(app, 502, name="Mei", language="en")
+    await hire(app, staff)
+    await mei.write("/start")
+    coupon = await claims(app, await an_offer(app), await mei.fan())
+    receipt, *_ = await staff.write(f"/redeem {coupon.code} 128.50")
+
+    undone = await staff.press(presses(receipt)[0])
+    twice = of(await staff.press(presses(receipt)[0]), "answerCallbackQuery")
+    again, *_ = await staff.write(f"/redeem {coupon.code} 128.50")
+
+    assert "Mei can use the coupon until" in of(undone, "editMessageText")["text"]
+    assert "has been taken back" in next(call for call in undone if call.get("chat_id") == 502)["text"]
+    assert twice["text"] == "This was undone already."
+    assert "Redeemed" in again["text"]
+    assert await breaches(app) == []
+
+
+async def test_after_ten_minutes_only_an_admin_undoes_and_a_fan_never(app: App, clock: FakeClock) -> None:
+    staff, boss, mei = Phone(app, 501), Phone(app, 503), Phone(app, 502)
+    await hire(app, staff)
+    await hire(app, boss, Role.ADMIN)
+    await mei.write("/start")
+    coupon = await claims(app, await an_offer(app), await mei.fan())
+    receipt, *_ = await staff.write(f"/redeem {coupon.code} 128.50")
+    (button,) = presses(receipt)
+
+    forged = of(await mei.press(button), "answerCallbackQuery")
+    clock.pass_(minutes=10)
+    late = of(await staff.press(button), "answerCallbackQuery")
+    used = (await coupon_of(app, coupon.code)).redeemed_at
+    await boss.press(button)
+
+    assert forged["text"] == "This is for people who work here."
+    assert late["text"] == "After 10 minutes only an admin can undo this."
+    assert used is not None
+    assert (await coupon_of(app, coupon.code)).redeemed_at is None
 
 
 async def test_a_fan_who_scans_a_coupon_learns_nothing(app: App) -> None:

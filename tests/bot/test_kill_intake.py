@@ -33,7 +33,13 @@ class Story:
     under_way: list[int] = field(default_factory=list)
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=[pytest.mark.torture, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param(3, marks=pytest.mark.timeout(300)),
+        pytest.param(50, marks=[pytest.mark.torture, pytest.mark.timeout(600)]),
+    ],
+)
 async def test_killed_again_and_again_the_bot_loses_no_update_and_repeats_none(app: App, kills: int) -> None:
     async with Sandbox(SandboxOptions(rate=None, delay=DELAY)) as sandbox:
         story = await _talk_through_kills(app, sandbox, kills=kills, dice=Random(kills))
@@ -70,7 +76,7 @@ async def _talk_through_kills(app: App, sandbox: Sandbox, *, kills: int, dice: R
             child = Child(talk, app.settings.database_url, sandbox.url)
             before = len(sandbox.calls)
             # Counted from its first message, so that it dies in the middle of its work.
-            await until(lambda seen=before: bool(sandbox.calls.find("sendMessage", since=seen)), within=30)
+            await until(lambda seen=before: bool(sandbox.calls.find("sendMessage", since=seen)), within=60)
             await asyncio.sleep(dice.uniform(0.0, 0.6))
             child.kill()
             story.under_way.append(await _count(app, Outbox, col(Outbox.state) == OutboxState.SENDING))

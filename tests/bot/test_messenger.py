@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bot.messenger import Me, Messenger, outcome_of, redact
+from bot.messenger import CALL_SECONDS, Me, Messenger, outcome_of, redact
 from bot.sandbox import Sandbox
 from bot.sandbox.faults import Fault, FaultKind
 from siyu.outcomes import (
@@ -73,9 +73,10 @@ def test_every_answer_has_one_meaning(status: int, body: bytes, outcome: Outcome
 async def test_whatever_befalls_a_call_is_an_outcome(sandbox: Sandbox, kind: FaultKind, outcome: type[Outcome]) -> None:
     mei = sandbox.add_person(name="Mei", known=True)
     sandbox.faults.set(Fault(kind=kind, next=1))
+    seconds = 0.5 if kind is FaultKind.HANG else CALL_SECONDS
 
     async with Messenger(Settings(bot_token=TOKEN, telegram_api_url=sandbox.url)) as messenger:
-        seen = await messenger.call("sendMessage", {"chat_id": mei.telegram_id, "text": "hello"}, seconds=0.5)
+        seen = await messenger.call("sendMessage", {"chat_id": mei.telegram_id, "text": "hello"}, seconds=seconds)
 
     assert isinstance(seen, outcome)
 

@@ -31,8 +31,11 @@ def test_time_is_stored_as_our_own_types() -> None:
     assert named(foreign) == []
 
 
-def test_only_paces_are_floats() -> None:
-    assert {column.table.name for column in COLUMNS if isinstance(column.type, Float)} == {"broadcast", "pacer"}
+def test_only_paces_signals_and_chances_are_floats() -> None:
+    floats = {column.name for column in COLUMNS if isinstance(column.type, Float)}
+
+    paces, signals = {"rate", "next_at", "paused_until", "eased_until"}, {"heat", "intent_heat"}
+    assert floats == paces | signals | {"p_alive", "expected_purchases_90d"}
 
 
 def test_every_foreign_key_has_the_type_of_what_it_points_to() -> None:

@@ -42,6 +42,16 @@ def test_translations_fill_in_the_same_placeholders(catalogue: Catalog) -> None:
     assert not differing
 
 
+def test_a_percent_sign_of_a_template_is_written_twice(catalogue: Catalog) -> None:
+    """Templates fill in whatever they say: a lone one brought a page down in the one language that had it."""
+    lone = re.compile(r"%(?!\(\w+\)[sd]|%)")
+    in_templates = (message for message in catalogue if any("templates" in file for file, _ in message.locations))
+
+    assert [
+        text for message in in_templates for text in translation(message) if lone.search(text.replace("%%", ""))
+    ] == []
+
+
 def test_the_frame_of_the_admin_is_among_the_sentences() -> None:
     found = sentences()
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(SandboxOptions(rate=None)) as sandbox:
+    async with Sandbox(SandboxOptions(rate=None, checkout_patience=60)) as sandbox:
         yield sandbox
 
 
@@ -30,14 +30,24 @@ async def test_from_a_friends_link_to_a_redeemed_coupon(database_url: str, sandb
         await buy(mei, "Longjing")
         await product.call("POST", "/recompute", {})
 
-        assert await levels(product, mei) == {
-            "interaction_frequency": "low",
-            "purchase_frequency": "low",
-            "loyalty": "casual",
-            "lifecycle": "new",
-            "purchase_stage": "first",
-            "referral": "none",
-        }
+        standing = await levels(product, mei)
+        assert len(standing) == 26
+        assert (
+            standing.items()
+            >= {
+                "interaction_frequency": "low",
+                "purchase_frequency": "low",
+                "loyalty": "casual",
+                "lifecycle": "new",
+                "purchase_stage": "first",
+                "referral": "none",
+                "rfm": "hibernating",
+                "behaviour": "purchasing",
+                "decision_speed": "fast",
+                "source_channel": "referral",
+                "purchase_intent": "none",
+            }.items()
+        )
         portrait = await product.call("GET", f"/fans/{mei.telegram_id}")
         assert portrait["referred_by"] == anna.telegram_id
         assert portrait["source"].startswith("i_")

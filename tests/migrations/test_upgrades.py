@@ -37,6 +37,24 @@ def test_a_house_of_the_first_days_knows_who_came_and_went_whichever_index_it_ha
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
+HUNG = "INSERT INTO fan_tag (fan_id, tag, at) VALUES (1, 'vip', 700), (1, '茶会', 900), (2, 'vip', 500)"
+
+
+@pytest.mark.parametrize("before", ["0001", "0002"])
+def test_words_that_fans_have_already_are_tags_as_old_as_their_first_use(empty_url: str, before: str) -> None:
+    schema.upgrade(empty_url, to=before)
+    engine = create_engine(sync_url(empty_url), poolclass=NullPool)
+    _run(engine, FAN, FAN.replace("(1, 1, 'Mei'", "(2, 2, 'Lin'").replace("'A'", "'B'"), HUNG)
+
+    schema.upgrade(empty_url)
+
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT word, colour, group_id, created_at FROM tag ORDER BY created_at")).all()
+        assert [tuple(row) for row in found] == [("vip", "grey", None, 500), ("茶会", "grey", None, 900)]
+        assert connection.execute(text("SELECT count(*) FROM fan_tag")).scalar() == 3
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
 def _run(engine: Engine, *statements: str) -> None:
     with engine.begin() as connection:
         for statement in statements:

@@ -38,7 +38,7 @@ class BareBot:
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(SandboxOptions(rate=None, checkout_patience=2)) as running:
+    async with Sandbox(SandboxOptions(rate=None, checkout_patience=60)) as running:
         yield running
 
 

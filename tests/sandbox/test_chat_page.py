@@ -33,7 +33,7 @@ pytestmark = [
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(SandboxOptions(rate=None, bot_name="Tea house")) as running:
+    async with Sandbox(SandboxOptions(rate=None, bot_name="Tea house", checkout_patience=60)) as running:
         yield running
 
 
@@ -50,6 +50,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def _page(browser: Browser, complaints: list[str], **looks: object) -> Page:
     context = await browser.new_context(locale="en", **looks)
     page = await context.new_page()
+    expect.set_options(timeout=20_000)
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     return page
@@ -134,7 +135,8 @@ async def test_axe_finds_nothing_to_complain_about(
     nobody_chosen = await Axe().run(page)
     await page.locator(".person", has_text="Anna").click()
     await expect(page.locator(".message")).to_have_count(2)
-    await asyncio.sleep(0.3)  # until what just arrived has faded in
+    # Until what just arrived has faded in.
+    await page.evaluate("Promise.all(document.getAnimations().map(one => one.finished)).then(() => null)")
     in_a_chat = await Axe().run(page)
 
     for found in (nobody_chosen, in_a_chat):
@@ -143,7 +145,7 @@ async def test_axe_finds_nothing_to_complain_about(
 
 async def _newest(bot: BareBot, kind: str) -> dict[str, Any]:  # Any: an update's fields
     """The last thing to happen, once it is of this kind: what the page did before may still be the last."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while kind not in (last := (await bot.updates(offset=-1, wait=2) or [{}])[-1]):
             await asyncio.sleep(0.05)
     return dict(last[kind])

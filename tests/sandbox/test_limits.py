@@ -155,3 +155,45 @@ async def test_a_copy_carries_the_words_but_not_the_buttons(sandbox, fan, bot):
 
     assert (bob.last.text, bob.last.buttons) == ("news", [])
     assert copied == {"message_id": bob.last.message_id}
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"), [("sendPhoto", "photo"), ("sendVideo", "video"), ("sendDocument", "document")]
+)
+async def test_the_caption_of_every_kind_of_file_can_be_edited(fan, bot, method, kind):
+    sent = await bot.result(method, chat_id=fan.telegram_id, caption="one", **{kind: "https://tea.example/a"})
+    place = {"chat_id": fan.telegram_id, "message_id": sent["message_id"]}
+
+    await bot.result("editMessageCaption", **place, caption="two")
+
+    assert fan.last.text == "two"
+    assert kind in fan.last.body
+
+
+async def test_an_album_is_several_messages_with_the_words_under_the_first(fan, bot):
+    media = [
+        {"type": "photo", "media": "https://tea.example/a.jpg", "caption": "<b>Spring</b>", "parse_mode": "HTML"},
+        {"type": "video", "media": "https://tea.example/b.mp4"},
+    ]
+
+    sent = await bot.result("sendMediaGroup", chat_id=fan.telegram_id, media=media)
+
+    first, second = fan.messages[-2:]
+    assert [one["message_id"] for one in sent] == [first.message_id, second.message_id]
+    assert (first.text, second.text) == ("Spring", "")
+    assert first.body["media_group_id"] == second.body["media_group_id"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "why"),
+    [
+        (["photo"], "media group must include 2-10 items"),
+        (["photo"] * 11, "media group must include 2-10 items"),
+        (["photo", "document"], "document can't be mixed with other media types"),
+        (["photo", "sticker"], "can't parse media: type must be photo, video or document"),
+    ],
+)
+async def test_an_album_that_telegram_would_not_take(fan, bot, kinds, why):
+    media = [{"type": kind, "media": f"https://tea.example/{kind}"} for kind in kinds]
+
+    assert await bot.refusal("sendMediaGroup", chat_id=fan.telegram_id, media=media) == f"400 Bad Request: {why}"

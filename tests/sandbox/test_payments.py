@@ -1,6 +1,7 @@
 """Paying with pretend Stars."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -23,7 +24,7 @@ async def fan(sandbox, bot):
 
 
 async def _answer_checkout(bot, **answer: object) -> dict:
-    (asked,) = await bot.updates(wait=2)
+    (asked,) = await bot.updates(wait=20)
     query = asked["pre_checkout_query"]
     await bot.result("answerPreCheckoutQuery", pre_checkout_query_id=query["id"], **answer)
     await bot.updates(offset=asked["update_id"] + 1)
@@ -35,7 +36,7 @@ async def test_stars_move_when_the_bot_agrees(sandbox, bot, fan):
 
     payment, query = await asyncio.gather(fan.pays(), _answer_checkout(bot, ok=True))
 
-    (paid,) = await bot.updates(wait=2)
+    (paid,) = await bot.updates(wait=20)
     success = paid["message"]["successful_payment"]
     assert payment.outcome is PaymentOutcome.PAID
     assert (query["invoice_payload"], query["total_amount"]) == ("tea:1", 250)
@@ -53,7 +54,8 @@ async def test_nothing_moves_when_the_bot_declines(bot, fan):
     assert fan.stars == before
 
 
-async def test_a_bot_that_says_nothing_in_time_gets_no_money(sandbox, bot, fan):
+async def test_a_bot_that_says_nothing_in_time_gets_no_money(sandbox, bot, fan, monkeypatch):
+    monkeypatch.setattr(sandbox.world, "options", replace(sandbox.world.options, checkout_patience=0.2))
     payment = await fan.pays()
 
     (asked,) = await bot.updates()

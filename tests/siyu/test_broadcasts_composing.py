@@ -9,7 +9,7 @@ from tests.broadcasting import MEI, SEGMENT, composed, given_fans, started
 
 
 def a_draft(**changes) -> Draft:
-    return Draft(**{"title": "Come back", "segment": SEGMENT, "text": "We miss you", **changes})
+    return Draft(**{"title": "Come back", "include": (SEGMENT,), "text": "We miss you", **changes})
 
 
 async def an_offer(app, *, state: OfferState = OfferState.ACTIVE) -> int:
@@ -29,7 +29,7 @@ async def test_a_draft_is_kept_as_it_was_written(app):
 
     async with app.database.reading() as session:
         kept = await broadcasts.get_broadcast(session, broadcast.id or 0)
-    assert (kept.title, kept.segment, kept.state, kept.created_by) == ("Come back", SEGMENT, "draft", "operator:7")
+    assert (kept.title, kept.include, kept.state, kept.created_by) == ("Come back", [SEGMENT], "draft", "operator:7")
     assert (kept.text, kept.rate, kept.on_unknown) == ("We <b>miss</b> you", 5, "leave")
     assert kept.buttons == [[{"text": "Look", "url": "https://tea.example"}]]
 
@@ -40,14 +40,15 @@ async def test_a_draft_is_kept_as_it_was_written(app):
         ({"title": "  "}, ("title",)),
         ({"title": "x" * 201}, ("title",)),
         ({"title": "nul\x00"}, ("title",)),
-        ({"segment": "loyalty.imaginary"}, ("segment",)),
-        ({"segment": "nonsense"}, ("segment",)),
+        ({"include": ()}, ("include",)),
+        ({"include": ("loyalty.imaginary",)}, ("include",)),
+        ({"exclude": ("nonsense",)}, ("exclude",)),
         ({"text": " <b> </b> "}, ("text",)),
         ({"text": "x" * 4097}, ("text",)),
         ({"text": "<b>open"}, ("text",)),
         ({"text": "half \ud83d"}, ("text",)),
-        ({"text": "x" * 1025, "photo": "https://tea.example/a.jpg"}, ("text",)),
-        ({"photo": "file:///etc/passwd"}, ("photo",)),
+        ({"text": "x" * 1025, "media": [{"kind": "photo", "file": "https://tea.example/a.jpg"}]}, ("text",)),
+        ({"media": [{"kind": "photo", "file": "file:///etc/passwd"}]}, ("media", 0)),
         ({"on_unknown": "guess"}, ("on_unknown",)),
         ({"rate": 0}, ("rate",)),
         ({"rate": float("nan")}, ("rate",)),
@@ -83,8 +84,8 @@ async def test_each_mistake_is_refused_with_its_place_and_nothing_is_kept(app, c
     [
         {"text": "😀" * 4096},
         {"text": "<b>" + "x" * 4096 + "</b>"},
-        {"text": "x" * 1024, "photo": "https://tea.example/a.jpg"},
-        {"photo": "AgACAgIAAxkBAAIBY2"},
+        {"text": "x" * 1024, "media": [{"kind": "photo", "file": "https://tea.example/a.jpg"}]},
+        {"media": [{"kind": "photo", "file": "AgACAgIAAxkBAAIBY2"}]},
         {"buttons": [[{"text": "Look", "action": "shop"}] * 8] * 12},
         {"rate": 0.5},
     ],

@@ -30,7 +30,7 @@ async def test_the_funnel_says_exactly_who_will_get_it_and_why_the_others_will_n
     await _leave_out_one_of_each(app)
 
     async with app.database.reading() as session:
-        funnel = await broadcasts.funnel(session, SEGMENT)
+        funnel = await broadcasts.funnel(session, broadcasts.Audience((SEGMENT,)))
 
     assert (funnel.in_segment, funnel.gone, funnel.blocked, funnel.unreachable, funnel.muted) == (9, 1, 2, 1, 1)
     assert funnel.will_get == 4

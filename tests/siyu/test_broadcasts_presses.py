@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from siyu import broadcasts, fans
-from siyu.broadcasts import Action, Button, Press, buttons, ledger
-from siyu.broadcasts.ledger import Noted
+from siyu.broadcasts import Action, Button, Press, answers, buttons, ledger
+from siyu.broadcasts.tasks import Noted
 from siyu.kit.errors import Forbidden
 from siyu.kit.wording import CHINESE, ENGLISH, words
 from siyu.outcomes import Sent, Unknown
@@ -19,7 +19,7 @@ async def _delivered(app, number=1, *, outcome=None, **changes):
     broadcast_id = await started(app, **changes)
     async with app.database.writing() as session:
         tasks = await ledger.claim(session, broadcast_id, "me", limit=number, now=app.clock())
-        await ledger.note(session, [Noted(task, outcome or Sent(5)) for task in tasks], "me", now=app.clock())
+        await answers.note(session, [Noted(task, outcome or Sent(5)) for task in tasks], "me", now=app.clock())
     return community, broadcast_id
 
 
@@ -126,10 +126,14 @@ def test_a_press_claims_its_broadcast_and_a_test_claims_none():
     assert broadcasts.broadcast_of("w:list") is None
 
 
+heard = st.sampled_from([(action, None) for action in ("claim", "shop", "wallet", "mute")])
+answered = st.sampled_from(["yes", "test", "soon", "下次再说吧", "👍", "x" * 30]).map(lambda word: ("answer", word))
+
+
 @settings(deadline=None)
-@given(st.integers(1, 10**18 - 1), st.sampled_from(Action), st.booleans())
-def test_every_button_we_make_fits_telegram_and_is_read_back(broadcast_id, action, test):
-    press = Press(broadcast_id, action, test)
+@given(st.integers(1, 10**18 - 1), heard | answered, st.booleans())
+def test_every_button_we_make_fits_telegram_and_is_read_back(broadcast_id, asked, test):
+    press = Press(broadcast_id, Action(asked[0]), test, asked[1])
 
     assert len(press.data.encode()) <= 64
     assert broadcasts.parse_press(press.data) == press

@@ -1,7 +1,7 @@
 from siyu import broadcasts
 from siyu.app import App
-from siyu.broadcasts import ledger
-from siyu.broadcasts.ledger import Noted
+from siyu.broadcasts import answers, ledger
+from siyu.broadcasts.tasks import Noted
 from siyu.outcomes import Blocked, Rejected, Sent, Unknown
 from siyu.tables import DeliveryState, Purchase
 from tests.broadcasting import given_fans, started
@@ -11,7 +11,7 @@ async def _deliver(app: App, broadcast_id: int, *outcomes) -> None:
     async with app.database.writing() as session:
         tasks = await ledger.claim(session, broadcast_id, "me", limit=len(outcomes), now=app.clock())
         noted = [Noted(task, outcome) for task, outcome in zip(tasks, outcomes, strict=True)]
-        await ledger.note(session, noted, "me", now=app.clock())
+        await answers.note(session, noted, "me", now=app.clock())
 
 
 async def _buys(app: App, fan, *, key: str, refunded: int = 0) -> None:

@@ -5,11 +5,13 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,7 +48,8 @@ def _siyu(home: dict[str, str], *arguments: str, code: int = 0, **settings: str)
 
 COMMANDS = [
     ["run"], ["demo"], ["sandbox"], ["import"], ["export"], ["recompute"], ["segments"], ["fan"], ["login-link"],
-    ["books"], ["doctor"], ["operator", "add"], ["token", "create"], ["db", "upgrade"], ["db", "check"],
+    ["books"], ["doctor"], ["backup"], ["restore"], ["operator", "add"], ["token", "create"],
+    ["db", "upgrade"], ["db", "check"],
 ]  # fmt: skip
 
 
@@ -235,10 +238,51 @@ def _free_port() -> int:
 
 
 def _wait_for(address: str) -> int:
-    for _ in range(300):
+    for _ in range(900):
         try:
             with urllib.request.urlopen(address, timeout=5) as answer:
                 return int(answer.status)
         except OSError:
             time.sleep(0.1)
     return 0
+
+
+def test_a_backup_put_back_has_everything_and_sends_nothing_by_itself(home: dict[str, str]) -> None:
+    database = home["SIYU_DATABASE_URL"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(database)) as house:
+        house.execute(
+            "INSERT INTO broadcast (title, version, is_template, include, exclude, freeze_early, ignores_quiet, text,"
+            " buttons, media, versions, link_preview, silent, timing, spread_minutes, on_unknown, paid,"
+            " holdout_percent, variants, test_percent, attribution_days, state, created_at, created_by, checked_to,"
+            " report) VALUES ('Hi', 1, 0, '[]', '[]', 0, 0, 'Hi', '[]', '[]', '{}', 1, 0, 'now', 0, 'leave', 0, 0,"
+            " '[]', 100, 7, 'running', 1, 'cli', 0, '{}')"
+        )
+        house.commit()
+    _siyu(home, "backup", "monday.db")
+    backup = Path(home["HOME"]) / "monday.db"
+    with closing(sqlite3.connect(database)) as house:
+        house.execute("DELETE FROM broadcast")
+        house.commit()
+
+    told = _siyu(home, "restore", "monday.db").stdout
+
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert "ask before they go on: 1" in told
+    with closing(sqlite3.connect(database)) as house:
+        assert house.execute("SELECT state, state_reason FROM broadcast").fetchall() == [("paused", "restored")]
+    with closing(sqlite3.connect(backup)) as untouched:
+        assert untouched.execute("SELECT state FROM broadcast").fetchall() == [("running",)]
+
+
+def test_what_is_no_backup_is_refused_in_one_line_and_changes_nothing(home: dict[str, str]) -> None:
+    (Path(home["HOME"]) / "letter.txt").write_text("Dear house")
+
+    refusals = [
+        _siyu(home, "restore", "letter.txt", code=1),
+        _siyu(home, "restore", "missing.db", code=1),
+        _siyu(home, "backup", "letter.txt", code=1),
+        _siyu(home, "backup", "x.db", code=1, SIYU_DATABASE_URL="postgresql://localhost/siyu"),
+    ]
+
+    assert all(len(one.stderr.splitlines()) == 1 for one in refusals)
+    _siyu(home, "db", "check")

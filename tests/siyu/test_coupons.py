@@ -1,5 +1,6 @@
 """Offers, claims and redemptions as fans, staff and operators meet them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -300,6 +301,55 @@ async def test_a_foreign_currency_never_mixes_into_what_was_spent(app: App) -> N
     assert redeemed.discount == Money(16, "XTR")
     after = await reread(app, offer)
     assert (after.redeemed, after.spent_minor) == (1, 0)
+    assert await breaches(app) == []
+
+
+async def undoes(app: App, redeemed: coupons.Redeemed, *, at_any_time: bool = False) -> Coupon:
+    async with app.database.writing() as session:
+        known = redeemed.redemption_id or 0
+        return await coupons.undo(session, BOSS, known, at_any_time=at_any_time, now=app.clock())
+
+
+async def test_what_is_undone_frees_the_coupon_and_the_budget_and_makes_nothing_last_longer(app: App) -> None:
+    offer = await an_offer(app, kind=OfferKind.AMOUNT, value=400, budget_minor=400)
+    first, second = await claims(app, offer, await a_fan(app)), await claims(app, offer, await a_fan(app, "Bo"))
+    redeemed = await redeems(app, first.code, at_the_till())
+
+    undone = await undoes(app, redeemed)
+    await redeems(app, second.code, at_the_till(key="the next"))
+
+    assert (undone.state, undone.valid_until) == (CouponState.ACTIVE, first.valid_until)
+    assert (await reread(app, offer)).spent_minor == 400
+    with pytest.raises(Conflict) as again:
+        await undoes(app, redeemed)
+    assert again.value.reason == "undone"
+    assert await breaches(app) == []
+
+
+async def test_what_a_program_redeemed_is_not_undone_at_the_counter(app: App) -> None:
+    coupon = await claims(app, await an_offer(app), await a_fan(app))
+    redeemed = await redeems(app, coupon.code, replace(at_the_till(), channel="api"))
+
+    with pytest.raises(Conflict) as no:
+        await undoes(app, redeemed, at_any_time=True)
+
+    assert no.value.reason == "sold"
+    assert (await coupon_of(app, coupon.code)).redeemed_at is not None
+
+
+@pytest.mark.parametrize(("seconds", "is_late"), [(-1, False), (0, True)])
+async def test_an_undo_is_late_at_the_second_ten_minutes_are_over(
+    app: App, clock: FakeClock, seconds: int, is_late: bool
+) -> None:
+    redeemed = await redeems(app, (await claims(app, await an_offer(app), await a_fan(app))).code, at_the_till())
+    clock.pass_(minutes=10, seconds=seconds)
+
+    if is_late:
+        with pytest.raises(Conflict) as late:
+            await undoes(app, redeemed)
+        assert late.value.reason == "late"
+    await undoes(app, redeemed, at_any_time=is_late)
+
     assert await breaches(app) == []
 
 

@@ -22,6 +22,7 @@ from siyu.settings import Settings
 from siyu.tables import Fan, OfferKind
 from tests import servers
 from tests.clocks import FakeClock
+from tests.effort import examples
 from tests.trading import (
     BOSS,
     a_sale,
@@ -255,5 +256,5 @@ class OneOffer(RuleBasedStateMachine):
 
 TestOneOffer = OneOffer.TestCase
 TestOneOffer.settings = settings(
-    max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(5), stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -159,7 +159,7 @@ async def test_the_list_of_jobs_says_what_ran_last_and_what_comes_next(app: App,
     async with app.database.reading() as session:
         views = {view.job.key: view for view in await jobs.list_jobs(session, app)}
 
-    assert list(views) == ["recompute", "windows", "full", "tidy"]
+    assert list(views) == ["recompute", "windows", "full", "fit", "score", "winners", "tidy"]
     assert views["full"].last is not None
     assert views["full"].next_at == clock().replace(hour=19, minute=30)
     assert (views["tidy"].last, views["windows"].next_at) == (None, clock() + timedelta(seconds=60))
@@ -199,22 +199,27 @@ async def test_a_portrait_tells_what_is_known_of_a_fan(app: App, clock: FakeCloc
 
     assert (found.referred_by, found.reachable, found.source, found.points) == (1000, True, "direct", 0)
     assert found.segments == [
-        "interaction_frequency.mid", "purchase_frequency.mid", "loyalty.growing", "lifecycle.new",
-        "purchase_stage.repeat", "referral.none",
+        "interaction_frequency.mid", "purchase_frequency.mid", "purchase_amount.low", "value.low", "loyalty.growing",
+        "lifecycle.new", "purchase_stage.repeat", "rfm.hibernating", "referral.none", "behaviour.purchasing",
+        "purchase_intent.none", "decision_speed.mid", "feedback.none", "source_channel.direct",
+        "customer_type.unknown", "company_size.unknown", "industry.unknown", "need.unknown", "need_kind.unknown",
+        "geography.unknown", "age_group.unknown", "gender.unknown", "income.unknown", "churn_risk.none",
+        "predicted_value.none",
     ]  # fmt: skip
     assert found.levels["loyalty"].why == "bought 2 times in 365 days (needs 2 or more)"
     assert {
         "interactions_30d": 5, "days_silent": 0, "purchases_365d": 2, "spend_total": 2200, "orders_total": 1,
         "average_order": 2200, "hours_to_first_purchase": 30.0, "referrals_total": 0,
     }.items() <= found.metrics.items()  # fmt: skip
-    assert "rfm_r" not in found.metrics
+    # The only buyer: nobody is worse.
+    assert [found.metrics[name] for name in ("rfm_r", "rfm_f", "rfm_m")] == [1, 1, 1]
     assert found.computed_at == clock()
 
 
 async def _until_nothing_is_dirty(app: App) -> None:
-    for _ in range(200):
-        await asyncio.sleep(0.05)
-        async with app.database.reading() as session:
-            if await session.first(select(DirtyDay)) is None:
-                return
-    raise AssertionError("no scheduler took the facts in")
+    async with asyncio.timeout(50):
+        while True:
+            async with app.database.reading() as session:
+                if await session.first(select(DirtyDay)) is None:
+                    return
+            await asyncio.sleep(0.05)

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from siyu.app import App
-from tests.siyu.worlds import START, World, expected, standing
+from tests.siyu.oracle import expected
+from tests.siyu.worlds import START, World, standing
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ from sqlmodel import select
 from siyu import segments
 from siyu.app import App
 from siyu.audit import Actor
+from siyu.fans import get_fan_by_id
 from siyu.kit.errors import Invalid, NotFound
+from siyu.segments.thresholds import change
 from siyu.tables import AuditEntry, DimensionRule
 from tests.siyu.worlds import START, World
 
@@ -58,13 +60,13 @@ async def test_a_changed_threshold_moves_fans_and_is_named_in_the_reason(app: Ap
         wanted = {"high": 8}
         after = await segments.change_thresholds(session, OPERATOR, "interaction_frequency", wanted, now=START)
     async with app.database.reading() as session:
-        meanwhile = (await segments.levels_of(session, fan))["interaction_frequency"]
+        meanwhile = (await segments.levels_of(session, await get_fan_by_id(session, fan)))["interaction_frequency"]
     await world.recompute()
 
     assert after == {"high": 8, "mid": 5}
     assert (meanwhile.level, meanwhile.why) == ("mid", "interacted 8 times in 30 days (needs 5 or more)")
     async with app.database.reading() as session:
-        level = (await segments.levels_of(session, fan))["interaction_frequency"]
+        level = (await segments.levels_of(session, await get_fan_by_id(session, fan)))["interaction_frequency"]
         entry = await session.one(select(AuditEntry))
     assert (level.level, level.why) == ("high", "interacted 8 times in 30 days (needs 8 or more)")
     assert (entry.action, entry.details["before"]["high"], entry.details["after"]["high"]) == (
@@ -86,7 +88,7 @@ async def test_the_hold_of_referrals_is_adjustable_too(app: App) -> None:
     await world.recompute()
 
     async with app.database.reading() as session:
-        assert (await segments.levels_of(session, older))["referral"].level == "referrer"
+        assert (await segments.levels_of(session, await get_fan_by_id(session, older)))["referral"].level == "referrer"
 
 
 async def test_setting_what_already_is_changes_nothing(app: App) -> None:
@@ -95,3 +97,29 @@ async def test_setting_what_already_is_changes_nothing(app: App) -> None:
 
     async with app.database.reading() as session:
         assert await session.first(select(AuditEntry)) is None
+
+
+GRID = {f"{r}{f}": "champions" for r in range(1, 6) for f in range(1, 6)}
+
+
+@pytest.mark.parametrize(
+    ("grid", "place"),
+    [
+        ({cell: name for cell, name in GRID.items() if cell != "33"}, ("grid", "33")),
+        ({**GRID, "66": "loyal"}, ("grid", "66")),
+        ({**{cell: name for cell, name in GRID.items() if cell != "33"}, "333": "loyal"}, ("grid", "11")),
+        ({**GRID, "33": "greatest"}, ("grid", "33")),
+        ({**GRID, "33": "none"}, ("grid", "33")),
+        ("champions", ("grid",)),
+    ],
+)
+async def test_a_grid_with_gaps_or_strange_cells_is_refused_with_its_place(
+    app: App, grid: object, place: tuple[str, ...]
+) -> None:
+    with pytest.raises(Invalid) as refusal:
+        async with app.database.writing() as session:
+            await change(session, OPERATOR, "rfm", thresholds={}, own={"grid": grid}, now=START)
+
+    assert refusal.value.where == place
+    async with app.database.reading() as session:
+        assert await session.first(select(DimensionRule)) is None

@@ -6,13 +6,14 @@ import pytest
 
 from siyu import segments
 from siyu.app import App
+from siyu.fans import get_fan_by_id
 from siyu.kit.errors import Invalid, NotFound
 from siyu.kit.wording import ENGLISH, words
 from siyu.segments import Group, Leaf
-from siyu.segments.dimensions import DIMENSIONS
-from siyu.segments.reasons import Facts, level_of
-from siyu.segments.thresholds import thresholds_in_force
-from siyu.tables import AsOf, Fan, FanMetrics
+from siyu.segments.reasons import facts_of, level_of
+from siyu.segments.rules import Metric, Op
+from siyu.segments.shipped import DIMENSIONS
+from siyu.tables import AsOf, Fan
 from tests.siyu.worlds import START, World
 
 
@@ -91,7 +92,7 @@ async def test_a_page_link_nobody_gave_and_a_segment_nobody_knows_are_refused(wo
             await segments.members(session, "loyalty.none", cursor="bm8")
         for key in ("loyalty.nobody", "nothing.none", "loyalty", ""):
             with pytest.raises(NotFound):
-                segments.audience(key)
+                await segments.audience(session, key)
 
 
 async def test_history_counts_who_entered_and_who_left_each_day(world: World) -> None:
@@ -117,7 +118,7 @@ async def test_a_member_is_told_the_facts_that_put_them_there(world: World) -> N
 
     async with world.database.reading() as session:
         told = await segments.explain(session, "loyalty.at_risk", 1000)
-        levels = await segments.levels_of(session, fan)
+        levels = await segments.levels_of(session, await get_fan_by_id(session, fan))
 
     assert (told.holds, told.rule.holds, told.level) == (True, True, "at_risk")
     twice, long_ago = "bought 2 times in all (needs 2 or more)", "last bought 100 days ago (needs more than 90)"
@@ -135,7 +136,7 @@ async def test_somebody_outside_is_told_what_is_missing(world: World) -> None:
         told = await segments.explain(session, "loyalty.loyal", 1000)
 
     assert (told.holds, told.rule.holds, told.level) == (False, False, "growing")
-    missing = [leaf for leaf in leaves(told.rule) if leaf.metric == "purchases_365d"]
+    missing = [leaf for leaf in leaves(told.rule) if leaf.rule == Metric("purchases_365d", Op.AT_LEAST, 3)]
     assert [(leaf.holds, leaf.fact, leaf.threshold) for leaf in missing] == [(False, 2, 3)]
     assert missing[0].sentence.said(words(ENGLISH)) == "bought 2 times in 365 days (needs 3 or more)"
 
@@ -147,7 +148,7 @@ async def test_a_fan_who_never_did_something_has_no_number_and_the_condition_is_
     async with world.database.reading() as session:
         told = await segments.explain(session, "loyalty.lost", 1000)
 
-    since = next(leaf for leaf in leaves(told.rule) if leaf.metric == "days_since_purchase")
+    since = next(leaf for leaf in leaves(told.rule) if leaf.rule == Metric("days_since_purchase", Op.MORE, 365))
     assert (since.fact, since.holds) == (None, False)
     assert str(since.sentence) == "never bought (needs more than 365)"
 
@@ -164,12 +165,12 @@ async def test_reasons_and_levels_agree_for_everybody(world: World) -> None:
     async with world.database.reading() as session:
         as_of = await session.get(AsOf, 1)
         assert as_of is not None
-        thresholds = await thresholds_in_force(session)
+        asked = [level.rule for dimension in DIMENSIONS for level in dimension.levels if level.rule is not None]
         for fan_id in world.fans:
-            row = await session.get(FanMetrics, fan_id)
-            assert row is not None
-            told = {d.key: level_of(d, Facts(row, as_of.day, thresholds)).key for d in DIMENSIONS}
-            found = await segments.levels_of(session, fan_id)
+            fan = await get_fan_by_id(session, fan_id)
+            facts = await facts_of(session, fan, as_of, asked)
+            told = {d.key: level_of(d, facts).key for d in facts.whole.dimensions}
+            found = await segments.levels_of(session, fan)
             assert told == {dimension: level.level for dimension, level in found.items()}
             telegram_id = 1000 + world.fans.index(fan_id)
             explained = [

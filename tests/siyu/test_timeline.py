@@ -131,7 +131,7 @@ async def _given_a_move(
 async def _given_a_broadcast(app: App, fan: Fan, *, days_ago: float = 0) -> None:
     at = app.clock() - timedelta(days=days_ago)
     async with app.database.writing() as session:
-        broadcast = Broadcast(title="Tea", segment="loyalty.none", text="Tea", created_at=at, created_by="operator:1")
+        broadcast = Broadcast(title="Tea", include=["loyalty.none"], text="Tea", created_at=at, created_by="operator:1")
         session.add(broadcast)
         await session.flush()
         session.add(Delivery(broadcast_id=broadcast.id or 0, fan_id=fan.id or 0, state=DeliveryState.SENT, sent_at=at))

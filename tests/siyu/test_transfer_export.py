@@ -14,6 +14,8 @@ from siyu.transfer.cells import cell, uncell
 from siyu.transfer.exporting import spread, take_out, write
 from siyu.transfer.importing import Kind, Setting, bring_in, open_sheet
 from siyu.transfer.rows import Verdict
+from tests.broadcasting import given_fans
+from tests.ledgers import buys, given_broadcast, given_rows, presses
 from tests.people import given_fan
 from tests.siyu.test_transfer_import import FANS, PURCHASES, _import
 
@@ -113,6 +115,23 @@ async def test_a_segment_goes_out_with_its_members_and_no_others(app: App) -> No
 async def test_an_export_of_nothing_known_says_so(app: App, what: str, key: str) -> None:
     with pytest.raises(NotFound):
         await _taken(app, what, key)
+
+
+async def test_a_ledger_goes_out_with_versions_presses_and_who_bought(app: App) -> None:
+    mei, bo = await given_fans(app, 2)
+    broadcast_id = await given_broadcast(app)
+    await given_rows(app, broadcast_id, (mei,), "sent", variant="b", message_id=77)
+    await given_rows(app, broadcast_id, (bo,), "holdout", reason="holdout")
+    await presses(app, broadcast_id, mei, button="0.1")
+    await presses(app, broadcast_id, mei, button="claim")
+    await buys(app, bo)
+
+    first, second = csv.DictReader(io.StringIO(await _taken(app, "deliveries", str(broadcast_id))))
+
+    noon = "2026-03-04T12:00:00+08:00"
+    assert (first["state"], first["message_id"], first["variant"], first["buttons"]) == ("sent", "77", "b", "0.1;claim")
+    assert (first["planned_at"], first["sent_at"], first["clicked_at"], first["bought"]) == (noon, noon, noon, "no")
+    assert (second["state"], second["reason"], second["buttons"], second["bought"]) == ("holdout", "holdout", "", "yes")
 
 
 async def test_deliveries_are_named_by_number(app: App) -> None:

@@ -5,11 +5,16 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import delete
 from sqlmodel import col, select
 
+from siyu import attributes, audit, fans, tags
 from siyu.app import App
+from siyu.attributes import NewAttribute
+from siyu.audit import COMMAND_LINE
 from siyu.kit.errors import Invalid
-from siyu.tables import Fan, FanAttribute, FanTag, Interaction, Purchase, PurchaseItem, Reach, Referral
+from siyu.tables import DirtyDay, Fan, FanAttribute, FanTag, Interaction, Purchase, PurchaseItem, Reach, Referral
+from siyu.tags import NewTag
 from siyu.transfer.importing import Kind, Setting, bring_in, check_source, open_sheet
 from siyu.transfer.rehearsal import rehearsal
 from siyu.transfer.rows import Verdict
@@ -311,3 +316,69 @@ async def test_more_rows_than_one_transaction_takes_all_come_in(app: App) -> Non
 def test_no_file_can_pass_for_our_own_facts(name: str) -> None:
     with pytest.raises(Invalid):
         check_source(name)
+
+
+GRADED = "telegram_id,name,tags,age\n"
+
+
+async def test_tags_and_values_of_a_file_follow_the_rules_of_the_house(app: App) -> None:
+    await _define(app)
+
+    ruled = await _import(app, Kind.FANS, f"{GRADED}1,Mei,gold;early;silver,30.0\n2,Lin,silver,\n")
+    again = await _import(app, Kind.FANS, f"{GRADED}1,Mei,gold;early;silver,30.0\n2,Lin,silver,\n")
+    moved = await _import(app, Kind.FANS, f"{GRADED}2,Lin,gold,\n")
+
+    assert set(_verdicts(ruled).values()) == {Verdict.CREATED}
+    assert set(_verdicts(again).values()) == {Verdict.DUPLICATE}
+    assert set(_verdicts(moved).values()) == {Verdict.UPDATED}
+    async with app.database.reading() as session:
+        mei, lin = await session.all(select(Fan).order_by(col(Fan.telegram_id)))
+        hung = [[tag.word for tag in await tags.tags_of(session, fan.id or 0)] for fan in (mei, lin)]
+        lines = (await audit.entries(session, subject=("fan", "2"))).items
+        assert await fans.attributes_of(session, mei.id or 0) == {"age": "30"}
+    assert hung == [["early", "silver"], ["gold"]]
+    assert [(line.actor, line.details) for line in lines] == [("cli", {"tag": "silver", "instead": "gold"})]
+
+
+REFUSED = [
+    ("1,Mei,,thirty", "age", "“thirty” is not a number"),
+    ("1,Mei,,2026-03-04", "age", "is not a number"),
+    (f"1,Mei,{'x' * 41},30", "tags", "a tag has 1 to 40 characters"),
+]
+
+
+@pytest.mark.parametrize(("row", "column", "said"), REFUSED)
+async def test_a_row_whose_value_or_tag_does_not_fit_is_rejected_alone(
+    app: App, row: str, column: str, said: str
+) -> None:
+    await _define(app)
+
+    bad, good = await _import(app, Kind.FANS, f"{GRADED}{row}\n2,Lin,,40\n")
+
+    assert (bad.ruling.verdict, bad.ruling.column) == (Verdict.REJECTED, column)
+    assert said in bad.ruling.sentence
+    assert good.ruling.verdict is Verdict.CREATED
+    async with app.database.reading() as session:
+        assert await session.all(select(Fan.telegram_id)) == [2]
+
+
+async def test_tags_and_values_of_a_file_are_looked_at_again(app: App) -> None:
+    fan = await given_fan(app, 1, name="Mei")
+    seen = []
+    for row in ("1,Mei,vip,", "1,Mei,vip,", "1,Mei,,30", "1,Mei,,30"):
+        async with app.database.writing() as session:
+            await session.run(delete(DirtyDay))
+        await _import(app, Kind.FANS, f"{GRADED}{row}\n")
+        async with app.database.reading() as session:
+            seen.append(list(await session.all(select(DirtyDay.fan_id))))
+
+    assert seen == [[fan.id], [], [fan.id], []]
+
+
+async def _define(app: App) -> None:
+    """A grade of which a fan has one, and an age that is a number."""
+    async with app.database.writing() as session:
+        group = await tags.create_group(session, COMMAND_LINE, "Grade", exclusive=True, now=app.clock())
+        for word in ("gold", "silver"):
+            await tags.create_tag(session, COMMAND_LINE, NewTag(word, group_id=group.id), now=app.clock())
+        await attributes.define_attribute(session, COMMAND_LINE, NewAttribute("age", "number"), now=app.clock())

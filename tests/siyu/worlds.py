@@ -1,23 +1,61 @@
-"""An invented history of a few fans: kept in a database, and told again in plain Python to hold it against."""
+"""An invented history of a few fans: kept in a database, and remembered in plain Python to hold it against."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, text
+import pytest
+from sqlalchemy import delete, select, text
+from sqlmodel import col
 
-from siyu import fans, interactions, referrals
+from siyu import fans, interactions, purchases, referrals
+from siyu.audit import Actor
+from siyu.fans import Newcomer
 from siyu.kit.clock import local_day
-from siyu.kit.database import Database
-from siyu.segments import Run, recompute
-from siyu.tables import FanDay, FanLevel, FanMetrics, LevelChange, LevelSize, Purchase, Reach, Refund
+from siyu.kit.database import Database, WriteSession
+from siyu.kit.money import STARS, Money
+from siyu.segments import Draft, Run, change_thresholds, recompute, saved
+from siyu.tables import (
+    Coupon,
+    CustomDimension,
+    Fan,
+    FanAttribute,
+    FanDay,
+    FanLevel,
+    FanMetrics,
+    FanTag,
+    LevelChange,
+    LevelSize,
+    Offer,
+    OfferKind,
+    OfferState,
+    Product,
+    Purchase,
+    PurchaseItem,
+    Reach,
+    Refund,
+)
 
 # Clocks change in Berlin, and a day of theirs is not a day of UTC.
 ZONE = ZoneInfo("Europe/Berlin")
 START = datetime(2026, 3, 4, 4, 0, tzinfo=UTC)
 EURO = "EUR"
+OPERATOR = Actor("operator:1", "Ada")
+CATEGORIES = {"tea": "drinks", "cake": "sweets", "cup": ""}
+Rule = Mapping[str, Any]  # Any: the contract's RULE
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One thing a fan did."""
+
+    fan_id: int
+    at: datetime
+    kind: str = "message"
+    detail: str | None = None
 
 
 @dataclass
@@ -29,6 +67,8 @@ class Bought:
     at: datetime
     amount: int
     currency: str
+    coupon: bool = False
+    category: str = ""
     refunds: list[tuple[datetime, int]] = field(default_factory=list)
 
     def paid_back(self, as_of: datetime) -> int:
@@ -40,52 +80,106 @@ class Bought:
 
 
 @dataclass
+class Opened:
+    """An invoice."""
+
+    fan_id: int
+    at: datetime
+    until: datetime
+    payload: str
+    paid: bool = False
+
+
+@dataclass
+class Kept:
+    """A saved segment, as its owner would tell it."""
+
+    rule: Rule
+    frozen: bool = False
+
+
+@dataclass
+class Known:
+    """Who a fan is."""
+
+    telegram_id: int
+    joined: datetime
+    channel: str
+    tags: set[str] = field(default_factory=set)
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class World:
     """Facts go in by the verbs; `recompute` works the levels out; `expected` says what they should be."""
 
     database: Database
     now: datetime = START
     fans: list[int] = field(default_factory=list)
-    joined: dict[int, datetime] = field(default_factory=dict)
+    people: dict[int, Known] = field(default_factory=dict)
     referrer: dict[int, tuple[int, datetime]] = field(default_factory=dict)
     unreachable: set[int] = field(default_factory=set)
-    did: list[tuple[int, datetime]] = field(default_factory=list)
+    did: list[Deed] = field(default_factory=list)
     bought: list[Bought] = field(default_factory=list)
+    invoices: list[Opened] = field(default_factory=list)
+    claimed: list[tuple[int, datetime]] = field(default_factory=list)
+    thresholds: dict[str, dict[str, int]] = field(default_factory=dict)
+    saved: dict[str, Kept] = field(default_factory=dict)
+    custom: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # Any: levels with RULEs
+    stood: dict[date, dict[tuple[str, int], str]] = field(default_factory=dict)  # at the end of each day with a run
+    stocked: bool = False  # there are products
+    _coupons: int = 0
 
-    async def admit(self, *, brought_by: int | None = None) -> int:
-        """A newcomer, perhaps with somebody's link."""
+    async def admit(self, *, brought_by: int | None = None, channel: str = "direct", talks: bool = True) -> int:
+        """A newcomer, perhaps with somebody's link; or one who never talked to us."""
         telegram_id = 1000 + len(self.fans)
         async with self.database.writing() as session:
-            admitted = await fans.admit(session, [fans.Newcomer(telegram_id, "Fan")], zone=ZONE, now=self.now)
-            newcomer = admitted[telegram_id]
-            assert newcomer.id is not None
+            newcomer = Newcomer(telegram_id, "Fan", source_channel=channel, talks=talks)
+            admitted = (await fans.admit(session, [newcomer], zone=ZONE, now=self.now))[telegram_id]
+            assert admitted.id is not None
             if brought_by is not None:
                 older = await fans.get_fan_by_id(session, brought_by)
-                await referrals.connect(session, newcomer, older.referral_code, now=self.now)
-                self.referrer[newcomer.id] = (brought_by, self.now)
-        self.fans.append(newcomer.id)
-        self.joined[newcomer.id] = self.now
-        return newcomer.id
+                await referrals.connect(session, admitted, older.referral_code, now=self.now)
+                self.referrer[admitted.id] = (brought_by, self.now)
+        self.fans.append(admitted.id)
+        self.people[admitted.id] = Known(telegram_id, self.now, channel)
+        if not talks:
+            self.unreachable.add(admitted.id)
+        return admitted.id
 
-    async def interact(self, fan_id: int, *, at: datetime, times: int = 1) -> None:
+    async def interact(
+        self, fan_id: int, *, at: datetime, times: int = 1, kind: str = "message", detail: str | None = None
+    ) -> None:
         facts = [
-            interactions.Interacted("test", str(len(self.did) + n), fan_id, at - timedelta(seconds=n), "message")
+            interactions.Interacted("test", str(len(self.did) + n), fan_id, at - timedelta(seconds=n), kind, detail)
             for n in range(times)
         ]
         async with self.database.writing() as session:
             await interactions.record(session, facts, zone=ZONE)
-        self.did += [(fan_id, fact.at) for fact in facts]
+        self.did += [Deed(fan_id, fact.at, kind, detail) for fact in facts]
 
-    async def buy(self, fan_id: int, *, at: datetime, amount: int = 1000, currency: str = EURO) -> Bought:
+    async def look(self, fan_id: int, sku: str, *, at: datetime) -> None:
+        """At a product."""
+        await self.interact(fan_id, at=at, kind="view", detail=sku)
+
+    async def answer(self, fan_id: int, words: str, *, at: datetime) -> None:
+        await self.interact(fan_id, at=at, kind="answer", detail=words)
+
+    async def buy(
+        self, fan_id: int, *, at: datetime, amount: int = 1000, currency: str = EURO, coupon: bool = False,
+        category: str = "",
+    ) -> Bought:  # fmt: skip
         async with self.database.writing() as session:
             purchase = Purchase(
                 source="test", external_id=str(len(self.bought)), fan_id=fan_id, paid_at=at, day=local_day(at, ZONE),
-                amount_minor=amount, currency=currency, body_hash="",
+                amount_minor=amount, currency=currency, body_hash="", coupon_code="TEN" if coupon else None,
             )  # fmt: skip
             session.add(purchase)
             await session.flush()
+            if category:
+                session.add(PurchaseItem(purchase_id=purchase.id or 0, line=1, category=category, amount_minor=amount))
             await fans.mark_dirty(session, [(fan_id, purchase.day, at)])
-        bought = Bought(purchase.id or 0, fan_id, at, amount, currency)
+        bought = Bought(purchase.id or 0, fan_id, at, amount, currency, coupon, category)
         self.bought.append(bought)
         return bought
 
@@ -101,11 +195,128 @@ class World:
             await fans.mark_dirty(session, [(bought.fan_id, local_day(bought.at, ZONE), at)])
         bought.refunds.append((at, amount))
 
+    async def stock(self) -> None:
+        """Products to look at and to buy in chat, once."""
+        async with self.database.writing() as session:
+            if await session.first(select(Product).limit(1)) is None:
+                for sku, category in CATEGORIES.items():
+                    session.add(Product(sku=sku, title=sku, category=category, stars_price=100, created_at=START))
+        self.stocked = True
+
+    async def open_invoice(self, fan_id: int) -> Opened:
+        await self.stock()
+        async with self.database.writing() as session:
+            fan = await fans.get_fan_by_id(session, fan_id)
+            invoice = await purchases.open_checkout(session, fan, "cup", bare=True, zone=ZONE, now=self.now)
+        opened = Opened(fan_id, self.now, self.now + timedelta(minutes=30), invoice.payload)
+        self.invoices.append(opened)
+        return opened
+
+    async def pay(self, opened: Opened) -> None:
+        """An invoice, in Stars; a second time changes nothing."""
+        if opened.paid:
+            return
+        charge = f"charge {len(self.bought)}"
+        async with self.database.writing() as session:
+            fan = await fans.get_fan_by_id(session, opened.fan_id)
+            payment = purchases.Payment(charge, opened.payload, Money(100, STARS), paid_at=self.now)
+            await purchases.settle(session, fan, payment, zone=ZONE, now=self.now)
+            purchase = await session.one(select(Purchase).where(col(Purchase.external_id) == charge))
+        opened.paid = True
+        self.bought.append(Bought(purchase.id or 0, opened.fan_id, self.now, 100, STARS))
+
+    async def claim(self, fan_id: int, *, given: bool = False) -> None:
+        """A coupon the fan takes; one that is only given says nothing."""
+        self._coupons += 1
+        key = f"issue:all:{fan_id}" if given else f"tap:{fan_id}"
+        async with self.database.writing() as session:
+            offer = await self._offer(session)
+            session.add(
+                Coupon(offer_id=offer.id or 0, fan_id=fan_id, serial=self._coupons, seq=self._coupons,
+                       code=f"C{self._coupons}", claim_key=f"{key}:{self._coupons}", claimed_at=self.now,
+                       day=local_day(self.now, ZONE), valid_until=self.now + timedelta(days=30))
+            )  # fmt: skip
+            await fans.mark_dirty(session, [(fan_id, local_day(self.now, ZONE), self.now)])
+        if not given:
+            self.claimed.append((fan_id, self.now))
+
+    async def _offer(self, session: WriteSession) -> Offer:
+        found = await session.first(select(Offer).limit(1))
+        if found is None:
+            found = Offer(
+                code="spring", title="Spring", kind=OfferKind.AMOUNT, value=100, currency=EURO, stock=10_000,
+                per_fan=10_000, ends_at=START + timedelta(days=9_000), state=OfferState.ACTIVE, created_at=START,
+                created_by="operator:1",
+            )  # fmt: skip
+            session.add(found)
+            await session.flush()
+        return found
+
     async def block(self, fan_id: int) -> None:
         async with self.database.writing() as session:
             fan = await fans.get_fan_by_id(session, fan_id)
             await fans.change_reach(session, fan.telegram_id, Reach.BLOCKED, now=self.now)
         self.unreachable.add(fan_id)
+
+    async def tag(self, fan_id: int, word: str) -> None:
+        async with self.database.writing() as session:
+            await session.run(
+                session.insert(FanTag).values(fan_id=fan_id, tag=word, at=self.now).on_conflict_do_nothing()
+            )
+            await self._look_again(session, fan_id)
+        self.people[fan_id].tags.add(word)
+
+    async def untag(self, fan_id: int, word: str) -> None:
+        async with self.database.writing() as session:
+            await session.run(delete(FanTag).where(col(FanTag.fan_id) == fan_id, col(FanTag.tag) == word))
+            await self._look_again(session, fan_id)
+        self.people[fan_id].tags.discard(word)
+
+    async def describe(self, fan_id: int, name: str, value: str) -> None:
+        """Something that is known of a fan."""
+        async with self.database.writing() as session:
+            new = session.insert(FanAttribute).values(fan_id=fan_id, name=name, value=value)
+            await session.run(new.on_conflict_do_update(index_elements=["fan_id", "name"], set_={"value": value}))
+            await self._look_again(session, fan_id)
+        self.people[fan_id].attributes[name] = value
+
+    async def _look_again(self, session: WriteSession, fan_id: int) -> None:
+        fan = await session.get(Fan, fan_id)
+        assert fan is not None
+        await fans.mark_dirty(session, [(fan_id, fan.joined_day, self.now)])
+
+    async def set_threshold(self, dimension: str, **wanted: int) -> None:
+        async with self.database.writing() as session:
+            await change_thresholds(session, OPERATOR, dimension, wanted, now=self.now)
+        self.thresholds.setdefault(dimension, {}).update(wanted)
+
+    async def save(self, key: str, rule: Rule) -> None:
+        """A segment of one's own, new or with another rule."""
+        draft = Draft(key=key, label=key.title(), rule=rule)
+        async with self.database.writing() as session:
+            if key in self.saved:
+                await saved.change(session, OPERATOR, draft, now=self.now)
+            else:
+                await saved.create(session, OPERATOR, draft, now=self.now)
+        self.saved[key] = Kept(rule)
+
+    async def freeze(self, key: str, *, frozen: bool = True) -> None:
+        async with self.database.writing() as session:
+            await saved.freeze(session, OPERATOR, key, frozen=frozen, now=self.now)
+        self.saved[key].frozen = frozen
+
+    async def forget(self, key: str) -> None:
+        async with self.database.writing() as session:
+            await saved.delete(session, OPERATOR, key, now=self.now)
+        del self.saved[key]
+
+    async def define(self, key: str, levels: list[dict[str, Any]]) -> None:  # Any: levels with RULEs
+        """A dimension of one's own, new or otherwise than before."""
+        row = {"key": key, "label": key, "levels": levels, "changed_at": self.now, "changed_by": OPERATOR.key}
+        async with self.database.writing() as session:
+            new = session.insert(CustomDimension).values(created_at=START, **row)
+            await session.run(new.on_conflict_do_update(index_elements=["key"], set_=row))
+        self.custom[key] = levels
 
     async def recompute(self, **how: object) -> Run:
         return await recompute(self.database, zone=ZONE, currency=EURO, now=self.now, **how)  # type: ignore[arg-type]
@@ -133,163 +344,59 @@ async def standing(database: Database) -> Stand:
         days={
             (row.fan_id, row.day): (
                 row.interactions, row.purchases, row.spend_minor,
-                row.last_interaction_at, row.first_purchase_at, row.last_purchase_at,
+                row.last_interaction_at, row.first_purchase_at, row.last_purchase_at, row.views, row.with_coupon,
             )
             for row in days
         },
-        metrics={row.fan_id: row.model_dump(exclude={"fan_id"}) for row in metrics},
+        metrics={row.fan_id: _numbers(row, newest) for row in metrics},
         levels={(row.dimension, row.fan_id): row.level for row in levels},
         sizes={(row.dimension, row.level): (row.size, row.reachable) for row in sizes if row.size},
     )  # fmt: skip
 
 
+def _numbers(row: FanMetrics, today: int) -> dict[str, object]:
+    """Wanting is kept as it would have been at the start of 2026, and told as it is now."""
+    numbers = row.model_dump(exclude={"fan_id", "intent_heat", "places"})
+    weeks = (today - (date(2026, 1, 1) - date(1970, 1, 1)).days) / 7
+    return numbers | {"intent_score": pytest.approx(row.intent_heat / 2**weeks, rel=1e-9, abs=1e-9)}
+
+
 async def untold_moves(database: Database) -> Counter[tuple[str, str, date]]:
-    """By level and day, how many changes the counts of who came and went have not told, or told twice."""
+    """By level and day, how many changes the counts of who came and went have not told, or told twice.
+
+    The first level of all is told by its stay alone: the one that goes on, or the first that was closed.
+    """
     untold: Counter[tuple[str, str, date]] = Counter()
     async with database.reading() as session:
-        for change in await session.all(select(LevelChange)):
+        changes = await session.all(select(LevelChange).order_by(col(LevelChange.id)))
+        firsts = {
+            (row.dimension, row.fan_id): (row.level, row.since_day) for row in await session.all(select(FanLevel))
+        }
+        for change in reversed(changes):
             untold[change.dimension, f"into {change.new_level}", change.day] += 1
             untold[change.dimension, f"out of {change.old_level}", change.day] += change.old_level is not None
+            if change.old_level is not None and change.old_day is not None:
+                firsts[change.dimension, change.fan_id] = (change.old_level, change.old_day)
+            else:
+                firsts.pop((change.dimension, change.fan_id), None)
+        for (dimension, _), (level, day) in firsts.items():
+            untold[dimension, f"into {level}", day] += 1
         for size in await session.all(select(LevelSize)):
             untold[size.dimension, f"into {size.level}", size.day] -= size.entered
             untold[size.dimension, f"out of {size.level}", size.day] -= size.left
-    return Counter({where: count for where, count in untold.items() if count})
+    return Counter({where: count for where, count in untold.items() if count and not where[1].endswith(" out")})
 
 
-def expected(world: World, as_of: datetime) -> Stand:
-    """What the definitions say, fan by fan, without a database."""
-    today = local_day(as_of, ZONE)
-    days = {(fan_id, day): _day(world, fan_id, day, as_of) for fan_id, day in _active_days(world, as_of)}
-    metrics = {fan_id: _metrics(world, fan_id, today, as_of) for fan_id in world.fans}
-    for fan_id in world.fans:
-        metrics[fan_id] |= _referred(world, metrics, fan_id, today, as_of)
-    levels = {
-        (dimension, fan_id): level
-        for fan_id in world.fans
-        for dimension, level in _levels(metrics[fan_id], today).items()
-    }
-    everyone = Counter((dimension, level) for (dimension, _), level in levels.items())
-    reached = Counter((d, level) for (d, fan_id), level in levels.items() if fan_id not in world.unreachable)
-    return Stand(days, metrics, levels, {key: (count, reached[key]) for key, count in everyone.items()})
-
-
-def _active_days(world: World, as_of: datetime) -> set[tuple[int, date]]:
-    did = {(fan_id, local_day(at, ZONE)) for fan_id, at in world.did if at <= as_of}
-    return did | {(buy.fan_id, local_day(buy.at, ZONE)) for buy in world.bought if buy.counts(as_of)}
-
-
-def _day(world: World, fan_id: int, day: date, as_of: datetime) -> tuple[object, ...]:
-    did = [at for who, at in world.did if who == fan_id and at <= as_of and local_day(at, ZONE) == day]
-    bought = [buy for buy in _purchases(world, fan_id, as_of) if local_day(buy.at, ZONE) == day]
-    moments = [buy.at for buy in bought]
-    return (
-        len(did), len(bought), _spent(bought, as_of),
-        max(did, default=None), min(moments, default=None), max(moments, default=None),
-    )  # fmt: skip
-
-
-def _purchases(world: World, fan_id: int, as_of: datetime) -> list[Bought]:
-    mine = [buy for buy in world.bought if buy.fan_id == fan_id and buy.counts(as_of)]
-    return sorted(mine, key=lambda buy: (buy.at, buy.id))
-
-
-def _spent(bought: Sequence[Bought], as_of: datetime) -> int:
-    return sum(buy.amount - buy.paid_back(as_of) for buy in bought if buy.currency == EURO)
-
-
-def _metrics(world: World, fan_id: int, today: date, as_of: datetime) -> dict[str, object]:
-    did = [at for who, at in world.did if who == fan_id and at <= as_of]
-    bought = _purchases(world, fan_id, as_of)
-
-    def acts(window: int) -> int:
-        return sum((today - local_day(at, ZONE)).days < window for at in did)
-
-    def buys(window: int) -> list[Bought]:
-        return [buy for buy in bought if (today - local_day(buy.at, ZONE)).days < window]
-
-    moments = [buy.at for buy in bought]
-    first, last, active = min(moments, default=None), max(moments, default=None), max(did, default=None)
-    return {
-        **{f"interactions_{window}d": acts(window) for window in (7, 30, 90)},
-        "interactions_total": len(did),
-        **{f"purchases_{window}d": len(buys(window)) for window in (30, 90, 365)},
-        "purchases_total": len(bought),
-        **{f"spend_{window}d": _spent(buys(window), as_of) for window in (30, 90, 365)},
-        "spend_total": _spent(bought, as_of),
-        "orders_total": len({local_day(at, ZONE) for at in moments}),
-        "first_purchase_at": first,
-        "first_purchase_day": first and local_day(first, ZONE),
-        "last_purchase_at": last,
-        "last_purchase_day": last and local_day(last, ZONE),
-        "last_interaction_at": active,
-        "last_interaction_day": active and local_day(active, ZONE),
-        "reachable": fan_id not in world.unreachable,
-    }
-
-
-def _referred(
-    world: World, metrics: dict[int, dict[str, object]], fan_id: int, today: date, as_of: datetime
-) -> dict[str, object]:
-    friends = [who for who, (by, at) in world.referrer.items() if by == fan_id and at <= as_of]
-    spend = [metrics[friend]["spend_365d"] for friend in friends]
-    return {
-        "referrals_total": len(friends),
-        "referrals_qualified": sum(_qualifies(world, friend, today, as_of) for friend in friends),
-        "referred_spend_365d": sum(amount for amount in spend if isinstance(amount, int)),
-    }
-
-
-def _qualifies(world: World, friend: int, today: date, as_of: datetime) -> bool:
-    bought = _purchases(world, friend, as_of)
-    if not bought:
-        return False
-    day = local_day(bought[0].at, ZONE)
-    soon = 0 <= (day - local_day(world.joined[friend], ZONE)).days <= 7
-    paid_back_in_hold = any(at <= as_of and (local_day(at, ZONE) - day).days < 14 for at, _ in bought[0].refunds)
-    return soon and (today - day).days >= 14 and not paid_back_in_hold
-
-
-def _levels(metrics: dict[str, object], today: date) -> dict[str, str]:
-    acts, buys, life = (metrics[name] for name in ("interactions_30d", "purchases_365d", "purchases_total"))
-    qualified, last, active = (
-        metrics[name] for name in ("referrals_qualified", "last_purchase_day", "last_interaction_day")
-    )
-    for count in (acts, buys, life, qualified):
-        assert isinstance(count, int)
-    since_purchase = (today - last).days if isinstance(last, date) else None
-    silent = (today - active).days if isinstance(active, date) else None
-    frequency = "high" if acts >= 20 else "mid" if acts >= 5 else "low" if acts >= 1 else "none"
-    if since_purchase is None:
-        loyalty = "none"
-    elif since_purchase > 365:
-        loyalty = "lost"
-    elif (life >= 2 and since_purchase > 90) or (silent is not None and silent > 60):
-        loyalty = "at_risk"
-    elif buys >= 3 and frequency in {"high", "mid"}:
-        loyalty = "loyal"
-    else:
-        loyalty = "growing" if buys >= 2 else "casual"
-    referral = "ambassador" if qualified >= 3 else "referrer" if qualified >= 1 else "none"
-    return {
-        "interaction_frequency": frequency,
-        "purchase_frequency": _purchase_frequency(metrics["purchases_90d"]),
-        "loyalty": loyalty,
-        "lifecycle": _lifecycle(metrics, today),
-        "purchase_stage": "loyal" if life >= 5 else "repeat" if life >= 2 else "first" if life else "potential",
-        "referral": referral,
-    }
-
-
-def _purchase_frequency(buys: object) -> str:
-    assert isinstance(buys, int)
-    return "high" if buys >= 4 else "mid" if buys >= 2 else "low" if buys == 1 else "none"
-
-
-def _lifecycle(metrics: dict[str, object], today: date) -> str:
-    first, last = metrics["first_purchase_day"], metrics["last_purchase_day"]
-    if not isinstance(first, date) or not isinstance(last, date):
-        return "potential"
-    if (today - first).days <= 30:
-        return "new"
-    ago = (today - last).days
-    return "active" if ago <= 90 else "dormant" if ago <= 180 else "lost"
+def differences(found: Stand, wanted: Stand) -> list[tuple[object, ...]]:
+    """Where two differ, with what each says: readable where whole worlds are not."""
+    told: list[tuple[object, ...]] = []
+    for part in ("days", "metrics", "levels", "sizes"):
+        here, there = getattr(found, part), getattr(wanted, part)
+        for key in sorted(here.keys() | there.keys(), key=str):
+            mine, theirs = here.get(key), there.get(key)
+            if isinstance(mine, dict) and isinstance(theirs, dict):
+                names = [name for name in mine | theirs if mine.get(name) != theirs.get(name)]
+                told += [(part, key, name, mine.get(name), theirs.get(name)) for name in names]
+            elif mine != theirs:
+                told.append((part, key, mine, theirs))
+    return told

@@ -9,7 +9,9 @@ from bot.sandbox.world import World
 SENDING: dict[str, Callable[[World, Parameters], object]] = {
     "sendmessage": sending.send_message,
     "sendphoto": sending.send_photo,
+    "sendvideo": sending.send_video,
     "senddocument": sending.send_document,
+    "sendmediagroup": sending.send_media_group,
     "sendlocation": sending.send_location,
     "sendinvoice": sending.send_invoice,
     "copymessage": sending.copy_message,

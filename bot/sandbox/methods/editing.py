@@ -30,7 +30,7 @@ def edit_message_text(world: World, parameters: Parameters) -> Payload:
 def edit_message_caption(world: World, parameters: Parameters) -> Payload:
     """Other words under a picture or file."""
     person, message = _to_edit(world, parameters)
-    if not {"photo", "document"} & message.body.keys():
+    if not {"photo", "video", "document"} & message.body.keys():
         raise bad_request("there is no caption in the message to edit")
     return _edited(world, person, message, parameters, drop=_CAPTION, content=read_caption(parameters))
 

@@ -1,5 +1,7 @@
 """The methods that put a message into a chat."""
 
+import secrets
+
 from bot.sandbox import keyboards
 from bot.sandbox.formatted_text import read_caption, read_text
 from bot.sandbox.invoices import read_invoice
@@ -10,8 +12,11 @@ from bot.sandbox.refusals import bad_request
 from bot.sandbox.shapes import Payload
 from bot.sandbox.world import World
 
-_NOT_COPIED = frozenset({"message_id", "from", "chat", "date", "edit_date", "reply_markup", "reply_to_message"})
+_NOT_COPIED = frozenset(
+    {"message_id", "from", "chat", "date", "edit_date", "reply_markup", "reply_to_message", "media_group_id"}
+)
 _SERVICE = frozenset({"invoice", "successful_payment", "refunded_payment"})
+_MOST_IN_ALBUM = 10
 _CAPTIONED = ("photo", "document", "video", "animation", "audio", "voice")
 
 
@@ -25,7 +30,7 @@ def send_photo(world: World, parameters: Parameters) -> Payload:
     """A picture; the sandbox does not measure it, every size is the same."""
     person = world.reachable(parameters.text("chat_id"))
     caption = read_caption(parameters)
-    photo = world.files.take(parameters, "photo") | {"width": 1280, "height": 1280}
+    photo = _pictured(world.files.take(parameters, "photo"))
     return _sent(world, person, parameters, {"photo": [photo], **caption}).body
 
 
@@ -34,6 +39,25 @@ def send_document(world: World, parameters: Parameters) -> Payload:
     person = world.reachable(parameters.text("chat_id"))
     caption = read_caption(parameters)
     return _sent(world, person, parameters, {"document": world.files.take(parameters, "document"), **caption}).body
+
+
+def send_video(world: World, parameters: Parameters) -> Payload:
+    """A film."""
+    person = world.reachable(parameters.text("chat_id"))
+    caption = read_caption(parameters)
+    return _sent(world, person, parameters, {"video": _film(world.files.take(parameters, "video")), **caption}).body
+
+
+def send_media_group(world: World, parameters: Parameters) -> list[Payload]:
+    """An album: several messages that belong together; there are no buttons under one."""
+    person = world.reachable(parameters.text("chat_id"))
+    media = [_member(world, parameters, one) for one in parameters.rows("media")]
+    if not 2 <= len(media) <= _MOST_IN_ALBUM:
+        raise bad_request("media group must include 2-10 items")
+    if len({"document" in one for one in media}) > 1:
+        raise bad_request("document can't be mixed with other media types")
+    group = {"media_group_id": str(secrets.randbelow(10**17))}
+    return [_sent(world, person, Parameters(_without_markup(parameters)), one | group).body for one in media]
 
 
 def send_location(world: World, parameters: Parameters) -> Payload:
@@ -68,6 +92,28 @@ def copy_message(world: World, parameters: Parameters) -> Payload:
         content = {name: value for name, value in content.items() if not name.startswith("caption")}
         content |= read_caption(parameters)
     return {"message_id": _sent(world, person, parameters, content).message_id}
+
+
+def _member(world: World, parameters: Parameters, one: object) -> Payload:
+    if not isinstance(one, dict) or one.get("type") not in ("photo", "video", "document"):
+        raise bad_request("can't parse media: type must be photo, video or document")
+    kind = str(one["type"])
+    given = Parameters({**one, kind: one.get("media")}, parameters.uploads)
+    file = world.files.take(given, kind)
+    content: dict[str, object] = {"photo": [_pictured(file)], "video": _film(file), "document": file}
+    return {kind: content[kind], **read_caption(given)}
+
+
+def _without_markup(parameters: Parameters) -> Payload:
+    return {name: value for name, value in parameters.values.items() if name not in ("reply_markup", "media")}
+
+
+def _pictured(file: Payload) -> Payload:
+    return file | {"width": 1280, "height": 1280}
+
+
+def _film(file: Payload) -> Payload:
+    return file | {"width": 1280, "height": 720, "duration": 30}
 
 
 def _sent(world: World, person: Person, parameters: Parameters, content: Payload) -> ChatMessage:

@@ -4,6 +4,7 @@ import { clock, icon, make, price, say } from "./dom.js";
 import { formatted } from "./entities.js";
 
 const THINGS = {
+  video: (film) => [say("video"), film.source ?? `0:${String(film.duration ?? 0).padStart(2, "0")}`],
   document: (file) => [file.file_name ?? say("document"), file.file_size ? `${file.file_size} B` : ""],
   voice: (file) => [say("voice"), `0:${String(file.duration ?? 0).padStart(2, "0")}`],
   location: (place) => [say("location"), `${place.latitude.toFixed(4)}, ${place.longitude.toFixed(4)}`],

@@ -1,0 +1,228 @@
+"""Places: where every staged fan stands in every dimension and saved segment, worked out in one pass.
+
+A place is a letter: 0 is where whoever no rule fits stands, so of a saved segment 1 is in it. Dimensions come first,
+in a table of their own, so that rules about levels read a letter instead of working the level out again. All letters
+of a fan make a word: who moved is found by comparing words, without a look at the levels that stand.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache, reduce
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    FromClause,
+    Insert,
+    MetaData,
+    String,
+    Table,
+    Update,
+    case,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.schema import CreateTable
+
+from siyu.kit.columns import BigKey
+from siyu.kit.staging import Batch, Params
+from siyu.metrics import stage
+from siyu.metrics.stage import Cause, Rows
+from siyu.segments.compiler import Scope, holds
+from siyu.segments.dimensions import OUT, Dimension
+from siyu.segments.meaning import classification
+
+# A SELECT has 2,000 columns at most.
+MOST_COUNTS = 1_000
+Place = tuple[str, str]  # dimension and level
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Whose letter is which in a fan's places; what is no more keeps its slot, empty."""
+
+    definitions: str
+    slots: tuple[str, ...]
+
+    @property
+    def places(self) -> Iterator[tuple[int, Dimension]]:
+        known = classification(self.definitions).by_key
+        return ((n, known[key]) for n, key in enumerate(self.slots) if key in known)
+
+
+def lay_out(definitions: str, before: str) -> Layout:
+    """Every key in its slot; new ones behind all others, so that what stands need not be written anew."""
+    slots: list[str] = json.loads(before)
+    new = [key for key in classification(definitions).by_key if key not in set(slots)]
+    return Layout(definitions, (*slots, *new))
+
+
+def stage_places(
+    batch: Batch, given: Params, layout: Layout, *, everybody: bool, asked_anew: frozenset[str] | None
+) -> None:
+    """Of every staged fan; whether that is everybody, and of those staged for the rules alone what is asked anew.
+
+    None: all about everybody was worked out. For forty new segments over 100,000 fans, reading where they stand in 25
+    dimensions saved 5 of 14 seconds.
+    """
+    for table in tables(layout.definitions):
+        batch.run(CreateTable(table, if_not_exists=True))
+    stage.clear(batch, tables(layout.definitions))
+    for pass_over in (_levels, _sets):
+        batch.run(pass_over(layout, everybody=everybody, asked_anew=asked_anew), given)
+        if asked_anew:
+            batch.run(pass_over(layout, everybody=everybody, asked_anew=asked_anew, for_rules_alone=True), given)
+    batch.run(_spelled(layout))
+
+
+def place_of(dimension: Dimension, definitions: str) -> tuple[Table, ColumnElement[str]]:
+    """Where a dimension's places are staged."""
+    whole = classification(definitions)
+    levels, sets = tables(definitions)
+    if dimension.sparse:
+        return sets, sets.c[f"p{whole.sparse.index(dimension)}"]
+    return levels, levels.c[f"p{whole.dimensions.index(dimension)}"]
+
+
+def level_at(dimension: Dimension, place: ColumnElement[str]) -> ColumnElement[str]:
+    """The level of a letter, by its key."""
+    return case({letter: key for key, letter in dimension.letters.items()}, value=place, else_=dimension.order[-1])
+
+
+def as_they_stand(definitions: str, slots: str, rows: FromClause, *, everybody: bool = True) -> Scope:
+    """A scope over rows with words: what is known of levels and saved segments is read, not worked out."""
+    layout, whole = lay_out(definitions, slots), classification(definitions)
+    standing = {dimension.key: func.substr(rows.c.places, n + 1, 1) for n, dimension in layout.places}
+    sets = {d.key: standing[d.key] == "1" for d in whole.sparse}
+    return Scope(rows, whole, everybody=everybody, letters=standing, sets=sets)
+
+
+def count(batch: Batch, definitions: str, keys: Sequence[str]) -> dict[Place, tuple[int, int]]:
+    """How many staged fans stand in each level of these dimensions, and how many of them can be reached.
+
+    Few cannot be reached, so those are counted and taken off.
+    """
+    everybody, out_of_reach = (_sums(batch, definitions, keys, only_out=only) for only in (False, True))
+    return {place: (number, number - out_of_reach[place]) for place, number in everybody.items()}
+
+
+@lru_cache
+def tables(definitions: str) -> tuple[Table, Table]:
+    """One for dimensions, one for saved segments: the same for all definitions with as many of them."""
+    whole = classification(definitions)
+    return _table("stage_place", len(whole.dimensions)), _table("stage_set", len(whole.sparse))
+
+
+@cache
+def _table(name: str, size: int) -> Table:
+    columns: list[Column[Any]] = [Column(f"p{n}", String(1)) for n in range(size)]
+    fan_id: Column[Any] = Column(
+        "fan_id", BigKey().with_variant(BigInteger(), "postgresql"), primary_key=True, autoincrement=False
+    )
+    return Table(f"{name}_{size}", MetaData(), fan_id, *columns, prefixes=["TEMPORARY"])
+
+
+@lru_cache
+def _levels(
+    layout: Layout, *, everybody: bool, asked_anew: frozenset[str] | None, for_rules_alone: bool = False
+) -> Insert:
+    whole, (levels, _) = classification(layout.definitions), tables(layout.definitions)
+    standing = _standing(layout, asked_anew) if for_rules_alone else {}
+    scope = Scope(stage.metrics, whole, everybody=everybody, anew=asked_anew is None, letters=standing)
+    letters = (standing[d.key] if d.key in standing else _place_in(d, scope) for d in whole.dimensions)
+    rows = select(stage.metrics.c.fan_id, *letters)
+    return insert(levels).from_select(levels.c.keys(), _of_these(rows, asked_anew, for_rules_alone))
+
+
+@lru_cache
+def _sets(
+    layout: Layout, *, everybody: bool, asked_anew: frozenset[str] | None, for_rules_alone: bool = False
+) -> Insert:
+    whole, (levels, sets) = classification(layout.definitions), tables(layout.definitions)
+    standing = _standing(layout, asked_anew) if for_rules_alone else {}
+    scope = Scope(
+        stage.metrics,
+        whole,
+        everybody=everybody,
+        anew=asked_anew is None,
+        letters={d.key: place_of(d, layout.definitions)[1] for d in whole.dimensions},
+        sets={d.key: standing[d.key] == "1" for d in whole.sparse if d.key in standing},
+    )
+    letters = (standing[d.key] if d.key in standing else _place_in(d, scope) for d in whole.sparse)
+    rows = select(stage.metrics.c.fan_id, *letters).join_from(
+        stage.metrics, levels, levels.c.fan_id == stage.metrics.c.fan_id
+    )
+    return insert(sets).from_select(sets.c.keys(), _of_these(rows, asked_anew, for_rules_alone))
+
+
+def _standing(layout: Layout, asked_anew: frozenset[str] | None) -> dict[str, ColumnElement[str]]:
+    """The letters of whatever means what it meant, out of the word that stands."""
+    kept = ((n, d) for n, d in layout.places if d.key not in (asked_anew or frozenset()))
+    return {d.key: func.substr(stage.metrics.c.places, n + 1, 1) for n, d in kept}
+
+
+def _of_these(rows: Rows, asked_anew: frozenset[str] | None, for_rules_alone: bool) -> Rows:
+    """Fans staged only because rules changed, or all others."""
+    if not asked_anew:
+        return rows
+    alone = select(stage.fans.c.fan_id).where(stage.fans.c.cause == Cause.RULE)
+    theirs = stage.metrics.c.fan_id.in_(alone)
+    return rows.where(theirs if for_rules_alone else ~theirs)
+
+
+def _place_in(dimension: Dimension, scope: Scope) -> ColumnElement[str]:
+    """The letter of the first level whose rule holds."""
+    whens = [
+        (holds(level.rule, scope), literal(dimension.letters[level.key])) for level in dimension.tried() if level.rule
+    ]
+    return case(*whens, else_=literal("0")) if whens else literal("0")
+
+
+@lru_cache
+def _spelled(layout: Layout) -> Update:
+    """All of a fan's letters as one word, in their slots."""
+    levels, sets = tables(layout.definitions)
+    standing = {n: place_of(dimension, layout.definitions)[1] for n, dimension in layout.places}
+    letters = [standing.get(n, literal_column("'0'")) for n in range(len(layout.slots))]
+    joined = levels.join(sets, sets.c.fan_id == levels.c.fan_id)
+    word = reduce(lambda so_far, letter: so_far.concat(letter), letters)
+    words = select(levels.c.fan_id, word.label("word")).select_from(joined).subquery()
+    return update(stage.metrics).where(stage.metrics.c.fan_id == words.c.fan_id).values(places=words.c.word)
+
+
+def _sums(batch: Batch, definitions: str, keys: Sequence[str], *, only_out: bool) -> dict[Place, int]:
+    asked = list(_places(definitions, keys))
+    found: dict[Place, int] = {}
+    for start in range(0, len(asked), MOST_COUNTS):
+        part = asked[start : start + MOST_COUNTS]
+        counts = batch.rows(_counting(definitions, tuple(part), only_out=only_out))[0]
+        found |= dict(zip(part, counts, strict=True))
+    return found
+
+
+def _places(definitions: str, keys: Sequence[str]) -> Iterator[Place]:
+    whole = classification(definitions)
+    for key in keys:
+        dimension = whole.by_key[key]
+        yield from ((key, level.key) for level in dimension.levels if not (dimension.sparse and level.key == OUT))
+
+
+@lru_cache
+def _counting(definitions: str, asked: tuple[Place, ...], *, only_out: bool) -> Rows:
+    whole, (levels, sets) = classification(definitions), tables(definitions)
+
+    def stands(place: Place) -> ColumnElement[int]:
+        dimension = whole.by_key[place[0]]
+        return func.count(case((place_of(dimension, definitions)[1] == dimension.letters[place[1]], 1)))
+
+    joined = stage.metrics.join(levels, levels.c.fan_id == stage.metrics.c.fan_id)
+    joined = joined.join(sets, sets.c.fan_id == stage.metrics.c.fan_id)
+    counts = select(*(stands(place) for place in asked)).select_from(joined)
+    return counts.where(~stage.metrics.c.reachable) if only_out else counts

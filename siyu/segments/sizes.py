@@ -1,0 +1,164 @@
+"""Sizes: how many fans each level holds, and how many came and went in a run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import cache, lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Row,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
+
+from siyu.kit.staging import Batch, Params
+from siyu.metrics import stage
+from siyu.metrics.stage import Rows
+from siyu.segments import places
+from siyu.segments.dimensions import OUT, Dimension
+from siyu.segments.levels import Task, fan_level, fan_metrics, is_a_move, level_size
+from siyu.segments.meaning import classification
+
+
+@dataclass(frozen=True)
+class Move:
+    """How many fans came into a level and left it in a run, and how many it gained and lost who can be reached."""
+
+    entered: int = 0
+    left: int = 0
+    gained: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many fans a level holds, and how many of them can be reached."""
+
+    size: int = 0
+    reachable: int = 0
+
+    def after(self, move: Move) -> "Size":
+        return Size(self.size + move.entered - move.left, self.reachable + move.gained - move.lost)
+
+
+Sizes = Mapping[tuple[str, str], Size]  # by dimension and level
+Moves = Mapping[tuple[str, str], Move]
+
+
+def moves_of(batch: Batch, definitions: str) -> Moves:
+    """What the staged fans do to each level that they come into or leave."""
+    some_turned = batch.run(_turned()) > 0
+    counted = batch.rows(_moves(definitions, some_turned=some_turned))
+    return {(dimension, level): Move(*counts) for dimension, level, *counts in counted}
+
+
+def sizes_of(batch: Batch, task: Task, moves: Moves, *, day: date | None) -> Sizes:
+    """As they will be: everybody counted, or what the lists showed last, moved on by what the staged fans do."""
+    everything = classification(task.definitions).everything
+    anew = [d.key for d in everything if day is None or task.everybody or d.key in task.redefined]
+    counted = places.count(batch, task.definitions, anew) if anew else {}
+    known = _sizes_before(batch, day) if day and len(anew) < len(everything) else {}
+    keys = [(dimension.key, level) for dimension in everything for level in _kept(dimension)]
+    return {
+        key: Size(*counted[key]) if key in counted else known.get(key, Size()).after(moves.get(key, Move()))
+        for key in keys
+    }
+
+
+def write_sizes(batch: Batch, sizes: Sizes, moves: Moves, keys: Sequence[str], *, day: date, coming_back: bool) -> None:
+    """The day's row of every level of these dimensions; a look into the future leaves none behind."""
+    if coming_back:
+        batch.run(delete(level_size).where(level_size.c.day > day))
+    new = batch.insert(level_size)
+    values = {
+        "size": new.excluded.size,
+        "reachable": new.excluded.reachable,
+        "entered": level_size.c.entered + new.excluded.entered,
+        "left": level_size.c.left + new.excluded.left,
+    }
+    statement = new.on_conflict_do_update(index_elements=["dimension", "level", "day"], set_=values)
+    batch.run_many(
+        statement, [_row(key, day, size, moves.get(key, Move())) for key, size in sizes.items() if key[0] in set(keys)]
+    )
+
+
+def _row(key: tuple[str, str], day: date, size: Size, move: Move) -> Params:
+    dimension, level = key
+    counts = {**asdict(size), "entered": move.entered, "left": move.left}
+    return {"dimension": dimension, "level": level, "day": day, **counts}
+
+
+def _kept(dimension: Dimension) -> Sequence[str]:
+    """Levels that fans are kept in."""
+    return [level.key for level in dimension.levels if not (dimension.sparse and level.key == OUT)]
+
+
+def _sizes_before(batch: Batch, day: date) -> Sizes:
+    newest = select(func.max(level_size.c.day)).where(level_size.c.day <= day).scalar_subquery()
+    columns = (level_size.c.dimension, level_size.c.level, level_size.c.size, level_size.c.reachable)
+    rows: Sequence[Row[*tuple[Any, ...]]] = batch.rows(select(*columns).where(level_size.c.day == newest))
+    return {(dimension, level): Size(size, reachable) for dimension, level, size, reachable in rows}
+
+
+@lru_cache
+def _moves(definitions: str, *, some_turned: bool) -> Rows:
+    """Where nobody turned, nobody's levels are looked through for those who did: on PostgreSQL everybody's were."""
+    stayed = [_stayed(tuple(classification(definitions).by_key))] if some_turned else []
+    parts = union_all(_came(), _went(), *stayed).subquery()
+    totals = (func.sum(parts.c[name]) for name in ("entered", "left", "gained", "lost"))
+    return select(parts.c.dimension, parts.c.level, *totals).group_by(parts.c.dimension, parts.c.level)
+
+
+def _came() -> Rows:
+    staged, new = stage.levels, stage.metrics
+    joined = staged.join(new, new.c.fan_id == staged.c.fan_id)
+    return _part(staged.c.new_level, entered=_ONE, gained=_one_if(new.c.reachable)).select_from(joined)
+
+
+def _went() -> Rows:
+    staged, old = stage.levels, fan_metrics
+    joined = staged.outerjoin(old, old.c.fan_id == staged.c.fan_id)
+    parts = _part(staged.c.old_level, left=_ONE, lost=_one_if(old.c.reachable)).select_from(joined)
+    return parts.where(staged.c.old_level.is_not(None))
+
+
+def _part(level: ColumnElement[str | None], **counts: ColumnElement[int]) -> Rows:
+    columns = (counts.get(name, _NONE).label(name) for name in ("entered", "left", "gained", "lost"))
+    return select(stage.levels.c.dimension, level.label("level"), *columns).where(is_a_move())
+
+
+def _stayed(keys: Sequence[str]) -> Rows:
+    """Those who only blocked us or came back, in every level they stay in."""
+    turned, staged = stage.turned, stage.levels
+    moving = and_(staged.c.dimension == fan_level.c.dimension, staged.c.fan_id == fan_level.c.fan_id)
+    joined = fan_level.join(turned, turned.c.fan_id == fan_level.c.fan_id).outerjoin(staged, moving)
+    # Named both ways, so that each is one look into an index: joined only, everybody's levels were walked through.
+    theirs = and_(fan_level.c.dimension.in_(keys), fan_level.c.fan_id.in_(select(turned.c.fan_id)))
+    gained, lost = _one_if(turned.c.reachable), _one_if(~turned.c.reachable)
+    columns = (fan_level.c.dimension, fan_level.c.level, _NONE, _NONE, gained, lost)
+    return select(*columns).select_from(joined).where(theirs, or_(staged.c.fan_id.is_(None), ~is_a_move()))
+
+
+@cache
+def _turned() -> Insert:
+    new, old = stage.metrics, fan_metrics
+    rows = select(new.c.fan_id, new.c.reachable).join_from(new, old, old.c.fan_id == new.c.fan_id)
+    return insert(stage.turned).from_select(["fan_id", "reachable"], rows.where(new.c.reachable != old.c.reachable))
+
+
+_ONE: ColumnElement[int] = literal_column("1")
+_NONE: ColumnElement[int] = literal_column("0")
+
+
+def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, _ONE), else_=_NONE)
