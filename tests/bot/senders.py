@@ -12,12 +12,14 @@ from siyu.app import open_app
 from siyu.broadcasts import content, ledger, preparing
 from siyu.broadcasts.content import Checked
 from siyu.kit.database import WriteSession
+from siyu.serving import tune_interpreter
 from siyu.settings import Settings
 from siyu.tables import Broadcast, Delivery
 
 
 def send(database_url: str, telegram: str, rate: float) -> None:
     """Send as the product does, for ever."""
+    tune_interpreter()
     settings = Settings(database_url=database_url, telegram_api_url=telegram, bot_token="42:SANDBOX", send_rate=rate)
     asyncio.run(run_sender(open_app(settings), asyncio.Event()))
 

@@ -28,6 +28,7 @@ from bot.sender import Sender, run_sender
 from siyu.app import App, open_app
 from siyu.kit.clock import system_clock
 from siyu.outcomes import Outcome
+from siyu.serving import tune_interpreter
 from tests.bot.running import echo, press, running
 from tests.bot.senders import send
 from tests.broadcasting import FakeTelegram, given_fans, state_of, until
@@ -156,6 +157,7 @@ async def test_for_a_few_seconds_telegram_is_never_asked_too_much(database_url: 
 async def test_for_ten_minutes_the_limit_is_used_almost_whole(database_url: str, processes: int):
     if processes > 1 and database_url.startswith("sqlite"):
         return  # one process owns the file
+    tune_interpreter()  # as the product does when it starts
     seen = await _watch(database_url, rate=28.65, seconds=600, processes=processes)
 
     assert (seen.run.refused, seen.run.busiest <= LIMIT) == (0, True)
