@@ -6,6 +6,7 @@ of buyers below it: a few steps in an index, whatever the number of buyers.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 from math import ceil
 
@@ -14,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     and_,
+    bindparam,
     case,
     delete,
     func,
@@ -125,7 +127,8 @@ def _counted(batch: Batch, everybody: Subquery, values: Mapping[Key, int], buyer
 
 def _moved(batch: Batch, measure: str, cuts: Sequence[Cut], known: Places) -> Iterator[Place]:
     """Each cut with the staged fans counted, and at the value that has its rank now."""
-    changes = iter(batch.rows(_changes(measure, [known[cut.key].value for cut in cuts]))[0])
+    values = {f"cut_{n}": known[cut.key].value for n, cut in enumerate(cuts)}
+    changes = iter(batch.rows(_changes(measure, len(cuts)), values)[0])
     joined = next(changes)
     for cut in cuts:
         place = known[cut.key]
@@ -134,11 +137,12 @@ def _moved(batch: Batch, measure: str, cuts: Sequence[Cut], known: Places) -> It
         yield _settled(batch, measure, shifted, _rank(cut, shifted.buyers)) if settles else shifted
 
 
-def _changes(measure: str, values: Sequence[int]) -> Rows:
+@lru_cache
+def _changes(measure: str, cuts: int) -> Rows:
     """By how much the staged fans change the number of buyers, and of those below and up to each value."""
     new, old = (_value_of(rows, measure) for rows in (stage.metrics, fan_metrics))
     pairs: list[tuple[ColumnElement[bool], ColumnElement[bool]]] = [(new.is_not(None), old.is_not(None))]
-    for value in values:
+    for value in (bindparam(f"cut_{n}", type_=BigInteger()) for n in range(cuts)):
         pairs += [(new < value, old < value), (new <= value, old <= value)]
     sums = (func.coalesce(func.sum(_one_if(now) - _one_if(before)), 0) for now, before in pairs)
     return select(*sums).select_from(
