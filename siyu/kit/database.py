@@ -28,6 +28,9 @@ STAGERS = 3
 # A page that many commits change is copied back once, not in every commit: at SQLite's own 1,000 each tick
 # of a recompute paid 45 ms for it. The log stays at 64 MiB.
 PAGES_IN_LOG = 16_000
+# Negative is KiB. A page that reads goes over the same rows again and again; a broadcast to 100,000 writes each once,
+# and with as much for the writer its process grew by 35 MiB.
+READER_KIB, WRITER_KIB = -65_536, -16_384
 # What is staged of a million fans does not fit into memory: beyond 32 MiB it goes to a file of its own, and so does a
 # sort, which takes as much as the other cache. What a recompute writes can be worked out again, so its commits do not
 # wait for the disk (20 ms each, of a hundred): the next fan's commit takes them along, in order. And it copies the log
@@ -241,7 +244,7 @@ def _pragmas(readonly: bool) -> dict[str, str | int]:
         **({} if readonly else {"journal_mode": "WAL", "wal_autocheckpoint": PAGES_IN_LOG}),
         "synchronous": "FULL",
         "foreign_keys": "ON",
-        "cache_size": -65_536,
+        "cache_size": READER_KIB if readonly else WRITER_KIB,
         "temp_store": "MEMORY",
         **({"query_only": "ON"} if readonly else {}),
     }
