@@ -94,6 +94,12 @@ async def take_from_stock(session: WriteSession, product_id: int) -> bool:
     return not await session.all(select(col(Product.id)).where(*counted))
 
 
+async def put_back(session: WriteSession, sku: str) -> None:
+    """A piece that was given back can be sold again."""
+    counted = update(Product).where(col(Product.sku) == sku, col(Product.stock).is_not(None))
+    await session.run(counted.values(stock=col(Product.stock) + 1))
+
+
 def _tidied(draft: NewProduct) -> NewProduct:
     texts = {name: getattr(draft, name).strip() for name in ("sku", "title", "description", "category")}
     return NewProduct(**{**asdict(draft), **texts})

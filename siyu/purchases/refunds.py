@@ -1,4 +1,4 @@
-"""Refunds: money given back, each once, never more than was paid; a full one gives the coupon back, too."""
+"""Refunds: money given back, each once, never more than was paid; a full one gives back the coupon and the piece."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row, func, select, update
 from sqlmodel import col
 
-from siyu import audit, coupons, fans, mailroom
+from siyu import audit, catalogue, coupons, fans, mailroom
 from siyu.audit import Actor
 from siyu.kit.clock import local_day
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Conflict
 from siyu.kit.money import STARS
-from siyu.purchases.sales import Verdict, get_purchase
+from siyu.purchases.sales import Verdict, get_purchase, lines_of
 from siyu.tables import Fan, Outbox, OutboxState, Purchase, Refund, RefundRequest
 
 TELEGRAM = "telegram"
@@ -118,6 +118,7 @@ async def _book(session: WriteSession, booking: _Booking, *, now: datetime) -> N
     await session.run(given.values(refunded_minor=col(Purchase.refunded_minor) + booking.amount))
     if booking.full:
         await coupons.reverse(session, purchase.id, now=now)
+        await _put_back(session, booking)
     answered = update(RefundRequest).where(
         col(RefundRequest.purchase_id) == purchase.id, col(RefundRequest.answered_at).is_(None)
     )
@@ -125,6 +126,14 @@ async def _book(session: WriteSession, booking: _Booking, *, now: datetime) -> N
     # Both days are counted again: the purchase's is worth less, the refund's holds a fact.
     days = {purchase.day, booking.day}
     await fans.mark_dirty(session, [(purchase.fan_id, day, booking.at) for day in sorted(days)])
+
+
+async def _put_back(session: WriteSession, booking: _Booking) -> None:
+    """Only what was sold in chat came out of our stock; money for nothing has no lines."""
+    if booking.source == TELEGRAM:
+        lines = await lines_of(session, [booking.purchase.id])
+        for line in lines.get(booking.purchase.id, []):
+            await catalogue.put_back(session, line.sku)
 
 
 async def _failures(session: ReadSession, charge_id: str) -> int:

@@ -387,6 +387,42 @@ async def test_a_star_refund_is_asked_once_and_booked_when_telegram_agrees(app: 
     assert await breaches(app) == []
 
 
+async def test_a_piece_that_was_paid_back_can_be_sold_again_once(app: App) -> None:
+    mei = await a_fan(app)
+    await a_product(app, "tea", stock=1)
+    invoice = await opens(app, mei, "tea")
+    await is_allowed(app, mei, invoice.payload, 100)
+    await pays(app, mei, invoice.payload, 100, charge="one")
+    sold_out = await _stock(app, "tea")
+    await pays(app, mei, invoice.payload, 100, charge="for nothing")  # takes no piece, and brings none
+
+    for charge in ("one", "one", "for nothing"):
+        async with app.database.writing() as session:
+            await purchases.note_refund_agreed(session, charge, zone=app.settings.zone, now=app.clock())
+
+    assert (sold_out, await _stock(app, "tea")) == (0, 1)
+
+
+async def test_what_never_runs_out_does_not_begin_to(app: App) -> None:
+    mei = await a_fan(app)
+    await a_product(app, "tea", stock=None)
+    invoice = await opens(app, mei, "tea")
+    await is_allowed(app, mei, invoice.payload, 100)
+    await pays(app, mei, invoice.payload, 100, charge="one")
+
+    async with app.database.writing() as session:
+        await purchases.note_refund_agreed(session, "one", zone=app.settings.zone, now=app.clock())
+
+    assert await _stock(app, "tea") is None
+
+
+async def _stock(app: App, sku: str) -> int | None:
+    async with app.database.reading() as session:
+        product = await catalogue.find_product(session, sku)
+    assert product is not None
+    return product.stock
+
+
 async def test_a_refund_that_failed_can_be_asked_again(app: App) -> None:
     mei = await a_fan(app)
     await a_product(app)
