@@ -11,7 +11,7 @@ from sqlmodel import col
 from siyu import audit
 from siyu.audit import Actor
 from siyu.coupons.claims import Issued, issue
-from siyu.kit.codes import tidy
+from siyu.kit.codes import is_well_formed, tidy
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.paging import Page, cursor_of, key_of
 from siyu.tables import Coupon, Fan, Offer, Redemption
@@ -85,13 +85,16 @@ async def holders(session: ReadSession, offer_id: int, *, cursor: str | None = N
 
 
 async def find_slip(session: ReadSession, code: str) -> Slip | None:
-    """The coupon of a code as somebody typed it."""
+    """The coupon of a code as somebody typed it; a slip of the finger asks nobody."""
+    code = tidy(code)
+    if not is_well_formed(code):
+        return None
     live = (col(Redemption.coupon_id) == col(Coupon.id)) & col(Redemption.reversed_at).is_(None)
     statement = (
         select(Coupon, Offer, Fan, Redemption)
         .join(Offer, col(Offer.id) == col(Coupon.offer_id))
         .join(Fan, col(Fan.id) == col(Coupon.fan_id))
         .outerjoin(Redemption, live)
-        .where(col(Coupon.code) == tidy(code))
+        .where(col(Coupon.code) == code)
     )
     return next((Slip(*row) for row in await session.rows(statement)), None)

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from siyu import audit, idempotency
 from siyu.audit import Actor
 from siyu.coupons.holds import is_free_for, is_good
-from siyu.kit.codes import tidy
+from siyu.kit.codes import is_well_formed, tidy
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Conflict
 from siyu.kit.money import Money
@@ -87,8 +87,11 @@ async def redeem(session: WriteSession, code: str, use: Use, *, now: datetime) -
 
     Raises Conflict with `unknown`, `foreign`, `used`, `expired`, `held`, `min_spend`, `currency` or `budget`.
     """
+    code = tidy(code)
+    if not is_well_formed(code):  # a slip of the finger asks nobody
+        raise _unknown()
     async with session.savepoint():
-        key, code = f"redeem:{use.key}", tidy(code)
+        key = f"redeem:{use.key}"
         body = f"{code} {use.amount.minor} {use.amount.currency}"
         known = await idempotency.once(session, key, body, now=now)
         if known is not None:
@@ -194,7 +197,7 @@ async def _shown(session: ReadSession, code: str) -> tuple[Coupon, Offer]:
     # A loaded object may be older than the row: a guarded UPDATE goes past it.
     found = await session.rows(joined.execution_options(populate_existing=True))
     if not found:
-        raise Conflict("there is no coupon with this code", reason="unknown")
+        raise _unknown()
     return found[0][0], found[0][1]
 
 
@@ -275,6 +278,10 @@ def _worth(offer: Offer, amount: int) -> int:
 def _spent(discount: int, currency: str) -> Case[int]:
     """Only what was given in the offer's own currency is summed; other currencies never mix in."""
     return case((col(Offer.currency) == currency, col(Offer.spent_minor) + discount), else_=col(Offer.spent_minor))
+
+
+def _unknown() -> Conflict:
+    return Conflict("there is no coupon with this code", reason="unknown")
 
 
 def _used() -> Conflict:

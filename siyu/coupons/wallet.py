@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from siyu.coupons.holds import is_free_for, is_good
 from siyu.coupons.redemption import quote
-from siyu.kit.codes import tidy
+from siyu.kit.codes import is_well_formed, tidy
 from siyu.kit.database import ReadSession
 from siyu.kit.errors import Conflict
 from siyu.kit.money import Money
@@ -73,8 +73,9 @@ async def wallet(session: ReadSession, fan: Fan, *, now: datetime) -> Wallet:
 
 
 async def carried_by_code(session: ReadSession, code: str) -> Carried | None:
-    """The coupon of a code as somebody typed it."""
-    found = await _carried(session, col(Coupon.code) == tidy(code))
+    """The coupon of a code as somebody typed it; a slip of the finger asks nobody."""
+    code = tidy(code)
+    found = await _carried(session, col(Coupon.code) == code) if is_well_formed(code) else []
     return found[0] if found else None
 
 

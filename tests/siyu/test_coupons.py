@@ -1,15 +1,19 @@
 """Offers, claims and redemptions as fans, staff and operators meet them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, select, update
 from sqlmodel import col
 
 from siyu import coupons, idempotency
 from siyu.app import App
 from siyu.coupons import Issued, Standing, Use
+from siyu.kit.codes import ALPHABET, new_code
+from siyu.kit.database import Database
 from siyu.kit.errors import Conflict, Invalid
 from siyu.kit.money import Money
 from siyu.tables import Coupon, CouponState, Offer, OfferKind
@@ -222,9 +226,46 @@ async def test_a_refusal_says_why_and_leaves_the_coupon_good(
 
 async def test_nobody_redeems_a_code_that_does_not_exist(app: App) -> None:
     with pytest.raises(Conflict) as no:
-        await redeems(app, "0000000000", at_the_till())
+        await redeems(app, new_code(), at_the_till())
 
     assert no.value.reason == "unknown"
+
+
+async def test_one_wrong_symbol_or_two_swapped_are_refused_without_a_query(app: App) -> None:
+    mei, offer = await a_fan(app), await an_offer(app)
+    code = (await claims(app, offer, mei)).code
+    asked: list[str] = []
+
+    async with app.database.writing() as session:
+        await session.run(select(1))  # whatever begins a transaction was said
+        with listening(app.database, asked):
+            for slip in slips_of(code):
+                assert await coupons.carried_by_code(session, slip) is None
+                assert await coupons.find_slip(session, slip) is None
+                with pytest.raises(Conflict, match="there is no coupon with this code"):
+                    await coupons.redeem(session, slip, at_the_till(), now=app.clock())
+            in_vain = len(asked)
+            assert await coupons.carried_by_code(session, f" {code[:5].lower()}-{code[5:]}") is not None
+
+    assert (in_vain, len(asked)) == (0, 1)
+
+
+def slips_of(code: str) -> set[str]:
+    typos = {code[:n] + symbol + code[n + 1 :] for n in range(len(code)) for symbol in ALPHABET}
+    swaps = {code[:n] + code[n + 1] + code[n] + code[n + 2 :] for n in range(len(code) - 1)}
+    return (typos | swaps) - {code}
+
+
+@contextmanager
+def listening(database: Database, asked: list[str]) -> Iterator[None]:
+    engine = database._writer.sync_engine
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        asked.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield
+    event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize(("seconds", "is_good"), [(-1, True), (0, False), (1, False)])
