@@ -172,8 +172,9 @@ class Sender:
     def _meet(self, underway: Sequence[int]) -> bool:
         """Whether two broadcasts may meet in a chat: one whose last fans are in flight, or over just now, counts."""
         now = time.monotonic()
-        self._last_underway |= dict.fromkeys(underway, now)
-        return sum(now - last < MEETING_SECONDS for last in self._last_underway.values()) > 1
+        of_late = {one: last for one, last in self._last_underway.items() if now - last < MEETING_SECONDS}
+        self._last_underway = of_late | dict.fromkeys(underway, now)
+        return len(self._last_underway) > 1
 
     async def _introduce(self, broadcasts: Sequence[Broadcast]) -> None:
         new = {broadcast.id or 0 for broadcast in broadcasts} - self._introduced

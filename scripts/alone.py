@@ -18,7 +18,8 @@ def main() -> None:
     failed = list(json.loads(FAILED.read_text(encoding="utf-8"))) if FAILED.exists() else []
     if not 0 < len(failed) <= MOST:
         sys.exit(f"{len(failed)} tests failed")
-    sys.stderr.write("asked again, alone; what passes now is unsteady, and wants mending:\n")
+    asked = "\n  ".join(["asked again, alone; what passes now is unsteady, and wants mending:", *failed])
+    sys.stderr.write(f"{asked}\n")
     sys.exit(subprocess.call([sys.executable, "-m", "pytest", *failed]))
 
 
