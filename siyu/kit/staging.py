@@ -56,15 +56,17 @@ class Batch:
             self._connection.execute(statement, rows)
 
     def fill(self, table: Table, rows: Sequence[Params], same: Mapping[str, int] = NOTHING) -> None:
-        """New rows in one trip, each with what is the same in all.
+        """New rows of words and numbers in one trip, each with what is the same in all.
 
-        On PostgreSQL column by column: its driver has every row answered by itself.
+        On PostgreSQL column by column: its driver has every row answered by itself. On SQLite as its driver takes
+        them: preparing 2,000 rows for a statement was 6 of a tick's 125 ms.
         """
         if rows and self.dialect == "postgresql":
             columns = {name: [row[name] for row in rows] for name in rows[0]}
             self._connection.execute(_by_column(table, tuple(columns), tuple(same.items())), columns)
         elif rows:
-            self._connection.execute(_by_row(table, tuple(rows[0]), tuple(same.items())), rows)
+            statement = _by_row(table, tuple(rows[0]), tuple(same.items()))
+            self._connection.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
 
     def rows(self, statement: Executable, params: Params | None = None) -> Sequence[Row[*tuple[Any, ...]]]:
         """What a statement gives back."""
@@ -182,6 +184,7 @@ def _by_column(table: Table, names: Names, same: Same) -> Insert:
 
 
 @lru_cache
-def _by_row(table: Table, names: Names, same: Same) -> Insert:
-    values: dict[str, ColumnElement[Any]] = {name: bindparam(name, type_=table.c[name].type) for name in names}
-    return insert(table).values(values | {name: literal_column(str(value)) for name, value in same})
+def _by_row(table: Table, names: Names, same: Same) -> str:
+    columns = ", ".join([*names, *(name for name, _ in same)])
+    values = ", ".join(["?" for _ in names] + [str(value) for _, value in same])
+    return f"INSERT INTO {table.name} ({columns}) VALUES ({values})"

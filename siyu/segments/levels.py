@@ -1,9 +1,11 @@
 """Levels: staged where they differ, written with their history."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
+from itertools import compress, count
+from operator import ne
 from typing import Any
 
 from sqlalchemy import (
@@ -53,6 +55,7 @@ class Task:
     layout: Layout
     redefined: frozenset[str] = frozenset()
     added: frozenset[str] = frozenset()  # of these, what nobody was ever held against
+    straight: frozenset[str] = frozenset()  # of these, what is written from its places, since nothing stands to compare
     everybody: bool = True  # all fans are staged, not only a few
     coming_back: bool = False
     first: bool = False  # nothing stands yet
@@ -77,12 +80,10 @@ def stage_levels(batch: Batch, given: Params, task: Task) -> None:
     everybody = task.everybody or bool(task.redefined)
     asked_anew = None if task.everybody else task.redefined
     places.stage_places(batch, given, task.layout, everybody=everybody, asked_anew=asked_anew)
-    if task.first:
-        return
     # A full run believes no word: whatever stands otherwise is put right.
     moved = None if task.everybody else moved_words(batch, task)
     for key in classification(task.definitions).by_key:
-        if moved is None or key in task.redefined:
+        if key not in task.straight and (moved is None or key in task.redefined):
             batch.run(_differing(task, key), given)
     if moved is not None:
         _stage_moves(batch, given, task, moved)
@@ -161,34 +162,32 @@ def _stage_moves(batch: Batch, given: Params, task: Task, moved: Sequence[Row[*t
 
     A thousand fans at a time: a hundred thousand rows made at once kept every other thread waiting for 160 ms.
     """
-    known = [
-        (n, dimension, {letter: key for key, letter in dimension.letters.items()})
-        for n, dimension in task.layout.places
-        if dimension.key not in task.redefined
-    ]
+    words = _Words(task)
     # All at the same moment: said once, where 2,000 rows had it converted 2,000 times.
     same = {"since": int(given["as_of_moment"].timestamp()), "since_day": int(given["as_of_day"])}
     for start in range(0, len(moved), FANS_AT_ONCE):
-        rows = [
-            {
-                "dimension": dimension.key,
-                "fan_id": fan_id,
-                "old_level": levels[old] if old else None,
-                "new_level": levels[new],
-            }
-            for fan_id, before, now in moved[start : start + FANS_AT_ONCE]
-            for n, dimension, levels in known
-            if (new := now[n]) != (old := _letter(before, n, dimension))
-        ]
-        batch.fill(stage.levels, rows, same)
+        batch.fill(stage.levels, list(words.moves(moved[start : start + FANS_AT_ONCE])), same)
     batch.run(_since_when())
 
 
-def _letter(word: str, n: int, dimension: Dimension) -> str:
-    """Of somebody new, none; of a segment younger than the word, that they were not in it."""
-    if n < len(word):
-        return word[n]
-    return "0" if dimension.sparse else ""
+class _Words:
+    """What a letter in a slot of somebody's word means."""
+
+    def __init__(self, task: Task) -> None:
+        known = {n: d for n, d in task.layout.places if d.key not in task.redefined}
+        self._levels = {n: (d.key, {letter: key for key, letter in d.letters.items()}) for n, d in known.items()}
+        # Of somebody new, none; of a segment younger than the word, that they were not in it.
+        self._unsaid = "".join("0" if n in known and known[n].sparse else " " for n in range(len(task.layout.slots)))
+
+    def moves(self, moved: Sequence[Row[*tuple[Any, ...]]]) -> Iterator[Params]:
+        """A row for every level that is another than before."""
+        for fan_id, before, now in moved:
+            stood = before + self._unsaid[len(before) :]
+            for n in compress(count(), map(ne, stood, now)):
+                if n in self._levels:
+                    key, levels = self._levels[n]
+                    old, new = levels.get(stood[n]), levels[now[n]]
+                    yield {"dimension": key, "fan_id": fan_id, "old_level": old, "new_level": new}
 
 
 @cache

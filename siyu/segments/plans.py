@@ -67,12 +67,16 @@ class Plan:
     @cached_property
     def task(self) -> Task:
         if self.before is None:
-            return Task(lay_out(self.definitions, "[]"), added=frozenset(self.classification.by_key), first=True)
+            everything = frozenset(self.classification.by_key)
+            return Task(lay_out(self.definitions, "[]"), added=everything, straight=everything, first=True)
         redefined = changed(self.before.rules, self.definitions)
+        added = redefined - frozenset(classification(self.before.rules).by_key)
         return Task(
             lay_out(self.definitions, self.before.slots),
             redefined=redefined,
-            added=redefined - frozenset(classification(self.before.rules).by_key),
+            added=added,
+            # What a look does is told, or it could not be undone.
+            straight=frozenset() if self.look or self.coming_back else added,
             everybody=self.anew,
             coming_back=self.coming_back,
         )

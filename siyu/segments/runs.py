@@ -28,7 +28,7 @@ from siyu.metrics.stage import Cause
 from siyu.segments import definitions, levels, writing
 from siyu.segments.meaning import classification
 from siyu.segments.plans import Computed, Mode, Overtaken, Plan
-from siyu.segments.sizes import Move, moves_of, sizes_of
+from siyu.segments.sizes import came_first, kept_in, moves_of, sizes_of
 from siyu.tables import AsOf, DirtyDay, JobRun
 
 LEASE = "recompute"
@@ -238,20 +238,19 @@ def _compute(batch: Batch, plan: Plan, given: Params) -> Computed:
     stage.count(batch, stage.levels)
     sums.find_changed(batch)
     moves = moves_of(batch, plan.definitions)
-    moved = levels.moved_by_dimension(batch)
     sizes = sizes_of(batch, plan.task, moves, day=plan.before.day if plan.before else None)
-    if plan.task.first:
-        moves = {key: Move(entered=size.size) for key, size in sizes.items()}
+    straight = kept_in(sizes, plan.task.straight)
+    moved = {**levels.moved_by_dimension(batch), **straight}
     return Computed(
         touched=batch.one(select(func.count()).select_from(stage.fans)),
-        rows=writing.rows_of(batch),
+        rows=writing.rows_of(batch) + sum(straight.values()),
         parts=writing.parts_of(batch),
         word_parts=writing.word_parts_of(batch),
         first=plan.task.first,
         moved=moved,
-        history_parts={} if plan.look or plan.coming_back else writing.history_parts_of(batch, moved),
+        history_parts={} if plan.look or plan.coming_back else writing.history_parts_of(batch, plan, moved),
         cuts=places,
-        moves=moves,
+        moves={**moves, **came_first(sizes, plan.task.straight)},
         sizes=sizes,
         given=given,
     )

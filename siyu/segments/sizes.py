@@ -1,7 +1,8 @@
 """Sizes: how many fans each level holds, and how many came and went in a run."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
 from typing import Any
@@ -75,6 +76,20 @@ def sizes_of(batch: Batch, task: Task, moves: Moves, *, day: date | None) -> Siz
     }
 
 
+def came_first(sizes: Sizes, keys: Container[str]) -> Moves:
+    """Everybody in a level of these dimensions came into it just now."""
+    return {key: Move(entered=size.size) for key, size in sizes.items() if key[0] in keys}
+
+
+def kept_in(sizes: Sizes, keys: Container[str]) -> Mapping[str, int]:
+    """How many fans these dimensions hold in all their levels."""
+    total = Counter[str]()
+    for (key, _), size in sizes.items():
+        if key in keys:
+            total[key] += size.size
+    return total
+
+
 def write_sizes(batch: Batch, sizes: Sizes, moves: Moves, keys: Sequence[str], *, day: date, coming_back: bool) -> None:
     """The day's row of every level of these dimensions; a look into the future leaves none behind."""
     if coming_back:
@@ -87,14 +102,15 @@ def write_sizes(batch: Batch, sizes: Sizes, moves: Moves, keys: Sequence[str], *
         "left": level_size.c.left + new.excluded.left,
     }
     statement = new.on_conflict_do_update(index_elements=["dimension", "level", "day"], set_=values)
+    theirs = set(keys)
     batch.run_many(
-        statement, [_row(key, day, size, moves.get(key, Move())) for key, size in sizes.items() if key[0] in set(keys)]
+        statement, [_row(key, day, size, moves.get(key, Move())) for key, size in sizes.items() if key[0] in theirs]
     )
 
 
 def _row(key: tuple[str, str], day: date, size: Size, move: Move) -> Params:
     dimension, level = key
-    counts = {**asdict(size), "entered": move.entered, "left": move.left}
+    counts = {"size": size.size, "reachable": size.reachable, "entered": move.entered, "left": move.left}
     return {"dimension": dimension, "level": level, "day": day, **counts}
 
 
