@@ -6,6 +6,7 @@ exception for "never left" and for "reply lost", which must not be confused here
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -76,13 +77,17 @@ class Messenger:
             await self._session.close()
 
     async def call(self, method: str, payload: Payload, *, seconds: float = CALL_SECONDS) -> Outcome:
-        """Make one call and tell what became of it; `seconds` until the answer is given up."""
+        """Make one call and tell what became of it; `seconds` until the answer is given up.
+
+        A file of our own is `{"file": its name, "base64": its content}` in the payload.
+        """
         assert self._session is not None, "use `async with Messenger(…)`"
+        files = {name: value for name, value in payload.items() if _is_file(value)}
         try:
             async with self._session.post(
                 self._address + method,
-                data=orjson.dumps(payload),
-                headers=_JSON,
+                data=_form(payload, files) if files else orjson.dumps(payload),
+                headers=None if files else _JSON,
                 timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
             ) as response:
                 return outcome_of(response.status, await response.read())
@@ -107,6 +112,21 @@ class Messenger:
 
 
 _JSON = {"Content-Type": "application/json"}
+
+
+def _is_file(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"file", "base64"}
+
+
+def _form(payload: Payload, files: Payload) -> aiohttp.FormData:
+    """Files travel in a form, all else beside them as it would stand in JSON."""
+    form = aiohttp.FormData()
+    for name, value in payload.items():
+        if name in files:
+            form.add_field(name, b64decode(value["base64"]), filename=value["file"])
+        else:
+            form.add_field(name, value if isinstance(value, str) else orjson.dumps(value).decode())
+    return form
 
 
 def redact(text: str) -> str:

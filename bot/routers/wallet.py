@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 
-from aiogram.types import InlineKeyboardButton
+from aiogram.enums import ParseMode
+from aiogram.methods import SendPhoto
+from aiogram.types import BufferedInputFile, InlineKeyboardButton
 
 from bot.keyboards import copy, in_rows, keyboard, press
 from bot.routers.scene import Answer, Method, Scene
 from siyu import coupons
 from siyu.coupons import Carried, Standing
+from siyu.kit import qr
 from siyu.kit.errors import NotFound
 from siyu.kit.money import STARS
 from siyu.tables import OfferKind
 
-SHAPE = r"l:[0-9]{1,4}|c:[1-9][0-9]{0,17}"
+SHAPE = r"l:[0-9]{1,4}|[cq]:[1-9][0-9]{0,17}"
 
 ON_A_PAGE = 4
 
@@ -23,9 +26,10 @@ async def wallet(scene: Scene, _rest: str = "") -> Answer:
 
 
 async def pressed(scene: Scene, data: str) -> Answer:
-    """Turn a page or open one coupon."""
+    """Turn a page, open one coupon, or show it as a code to scan."""
     what, _, number = data.partition(":")
-    return await (_page(scene, int(number)) if what == "l" else _open(scene, int(number)))
+    verbs = {"l": _page, "c": _open, "q": _picture}
+    return await verbs[what](scene, int(number))
 
 
 def card(scene: Scene, carried: Carried, *, fresh: bool = False) -> Method:
@@ -39,7 +43,8 @@ def card(scene: Scene, carried: Carried, *, fresh: bool = False) -> Method:
     if standing is not Standing.USABLE:
         return scene.show(text, keyboard([back]))
     use = [press(_("🛍 Use it in the shop"), "m", "shop", style="primary")] if in_shop else []
-    return scene.show(text, keyboard([copy(_("📋 Copy the code"), carried.coupon.code)], use, [back]))
+    code = [copy(_("📋 Copy the code"), carried.coupon.code), press(_("🔳 QR code"), "w", "q", carried.coupon.id)]
+    return scene.show(text, keyboard(code, use, [back]))
 
 
 async def _page(scene: Scene, page: int) -> Answer:
@@ -53,10 +58,25 @@ async def _page(scene: Scene, page: int) -> Answer:
 
 
 async def _open(scene: Scene, coupon_id: int) -> Answer:
+    return card(scene, await _mine(scene, coupon_id))
+
+
+async def _picture(scene: Scene, coupon_id: int) -> Answer:
+    """Staff scan it with any camera: it opens this bot, which knows them."""
+    carried = await _mine(scene, coupon_id)
+    if carried.standing(scene.now) is not Standing.USABLE:
+        return card(scene, carried)
+    code = carried.coupon.code
+    picture = BufferedInputFile(qr.png(scene.link(f"r_{code}")), f"{code}.png")
+    told = scene.voice.tell("coupon_qr", carried=carried)
+    return SendPhoto(chat_id=scene.fan.telegram_id, photo=picture, caption=told, parse_mode=ParseMode.HTML)
+
+
+async def _mine(scene: Scene, coupon_id: int) -> Carried:
     held = await coupons.wallet(scene.session, scene.fan, now=scene.now)
     for carried in (*held.usable, *held.used, *held.expired):
         if carried.coupon.id == coupon_id:
-            return card(scene, carried)
+            return carried
     raise NotFound("this coupon is not in your wallet")
 
 

@@ -1,9 +1,12 @@
 """Coupons, settings, invitations and small talk, as a fan sees them."""
 
+from base64 import b64decode
+
 import pytest
 
 from siyu import broadcasts, coupons, operators
 from siyu.app import App
+from siyu.kit import qr
 from siyu.kit.money import STARS
 from siyu.tables import Delivery, DeliveryState, Fan, OfferKind, Operator, Role
 from tests.bot.chatting import Phone, buttons, of, presses
@@ -108,6 +111,32 @@ async def test_a_wallet_turns_its_pages(app: App) -> None:
 
     assert "Page 2 of 2" in second["text"]
     assert len(presses(second)) == 4  # two coupons, the way back, the shop
+
+
+async def test_a_coupon_is_shown_as_a_code_that_opens_the_bot(app: App) -> None:
+    mei = Phone(app)
+    await mei.write("/start")
+    coupon = await claims(app, await an_offer(app), await mei.fan())
+
+    card = of(await mei.press(f"w:c:{coupon.id}"), "editMessageText")
+    photo = of(await mei.press(f"w:q:{coupon.id}"), "sendPhoto")
+
+    assert f"w:q:{coupon.id}" in presses(card)
+    assert coupon.code in photo["caption"]
+    assert b64decode(photo["photo"]["base64"]) == qr.png(f"https://t.me/siyu_bot?start=r_{coupon.code}")
+
+
+async def test_a_code_to_scan_is_drawn_of_no_coupon_that_is_used(app: App) -> None:
+    mei, staff = Phone(app, 501), Phone(app, 900)
+    await mei.write("/start")
+    await staff.write("/start")
+    await hire(app, staff)
+    coupon = await claims(app, await an_offer(app, value=20), await mei.fan())
+    await staff.write(f"/redeem {coupon.code} 128.50")
+
+    answers = await mei.press(f"w:q:{coupon.id}")
+
+    assert "✓ used" in of(answers, "editMessageText")["text"]
 
 
 async def test_somebody_elses_coupon_is_not_shown(app: App) -> None:

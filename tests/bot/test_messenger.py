@@ -1,6 +1,7 @@
 """What Telegram's answers mean: the whole table, on a real connection where it matters."""
 
 import json
+from base64 import b64encode
 
 import pytest
 
@@ -88,6 +89,22 @@ async def test_what_never_left_is_not_sent(url: str) -> None:
 
     assert isinstance(seen, NotSent)
     assert "SANDBOX" not in seen.description
+
+
+async def test_a_file_of_our_own_arrives_whole(sandbox: Sandbox) -> None:
+    mei = sandbox.add_person(name="Mei", known=True)
+    file = {"file": "mei.json", "base64": b64encode('{"name": "小梅"}'.encode()).decode()}
+    buttons = {"inline_keyboard": [[{"text": "Back", "callback_data": "m:help"}]]}
+    payload = {"chat_id": mei.telegram_id, "document": file, "caption": "Yours", "reply_markup": buttons}
+
+    async with Messenger(Settings(bot_token=TOKEN, telegram_api_url=sandbox.url)) as messenger:
+        seen = await messenger.call("sendDocument", payload)
+
+    (message,) = sandbox.sent_to(mei.telegram_id)
+    document = message.body["document"]
+    assert isinstance(seen, Sent)
+    assert (message.body["caption"], document["file_name"], document["file_size"]) == ("Yours", "mei.json", 18)
+    assert message.body["reply_markup"] == buttons
 
 
 async def test_the_bot_knows_who_it_is(sandbox: Sandbox) -> None:
