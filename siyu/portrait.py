@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from siyu import fans, referrals, segments
+from siyu import fans, points, referrals, segments
 from siyu.kit import wording
 from siyu.kit.database import ReadSession
 from siyu.kit.wording import ENGLISH, Words, phrase
@@ -96,10 +96,10 @@ class Portrayed:
 
 async def portrait(session: ReadSession, telegram_id: int, *, now: datetime, words: Words | None = None) -> Portrait:
     """Raises NotFound; the reasons of the levels are in the language of `words`."""
-    return (await portrayed(session, await fans.get_fan(session, telegram_id), words=words)).portrait
+    return (await portrayed(session, await fans.get_fan(session, telegram_id), now=now, words=words)).portrait
 
 
-async def portrayed(session: ReadSession, fan: Fan, *, words: Words | None = None) -> Portrayed:
+async def portrayed(session: ReadSession, fan: Fan, *, now: datetime, words: Words | None = None) -> Portrayed:
     """The same of somebody who was found already."""
     assert fan.id is not None, "it was read"
     as_of = await session.get(AsOf, 1)
@@ -119,7 +119,7 @@ async def portrayed(session: ReadSession, fan: Fan, *, words: Words | None = Non
         metrics=await metrics_of(session, fan, as_of),
         levels=await _levels(session, fan, places, words or wording.words(ENGLISH)),
         segments=list(places),
-        points=0,
+        points=await points.balance(session, fan.id, now=now),
         computed_at=as_of.as_of if as_of else None,
     )
     return Portrayed(told, places, referrer)

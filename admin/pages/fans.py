@@ -137,7 +137,8 @@ async def _buyer(session: ReadSession, purchase_id: int) -> str:
 
 async def _portrait(request: Request, session: ReadSession, found: Fan) -> Context:
     now, fan_id = app_of(request).clock(), found.id or 0
-    told, whole = await portrayed(session, found, words=words_of(request)), await segments.whole(session)
+    told = await portrayed(session, found, now=now, words=words_of(request))
+    whole = await segments.whole(session)
     return {
         "said": await conversations.lines_of(session, fan_id, limit=LINES),
         "tags": await tags.tags_of(session, fan_id),

@@ -1,6 +1,6 @@
 """Coupons: offers, the coupons cut from them, and their use; never more than the stock, never twice."""
 
-from siyu.coupons.books import RULES, Breach, books
+from siyu.coupons.books import RULES, books
 from siyu.coupons.claims import Claimed, Issued, claim, issue
 from siyu.coupons.handing import Holder, Slip, find_slip, foresee, hand_out, holders
 from siyu.coupons.holds import hold, release
@@ -28,6 +28,7 @@ from siyu.coupons.redemption import (
     undo,
 )
 from siyu.coupons.wallet import Carried, Standing, Wallet, carried_by_code, usable_for, wallet
+from siyu.kit.books import Breach
 
 __all__ = [
     "RULES", "UNDO_MINUTES", "Breach", "Carried", "Claimed", "Holder", "Issued", "NewOffer", "Redeemed", "Slip",

@@ -1,21 +1,11 @@
 """The books of coupons: every promise of a counter, checked against the rows it counts."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import ColumnElement, Executable, SQLColumnExpression, and_, case, func, literal, or_, select
 from sqlmodel import col
 
+from siyu.kit.books import Breach
 from siyu.kit.database import ReadSession
 from siyu.tables import Coupon, CouponState, Offer, Redemption
-
-
-@dataclass(frozen=True)
-class Breach:
-    """A promise that does not hold: which, of what, and by how much."""
-
-    rule: str
-    subject: str
-    detail: str
 
 
 async def books(session: ReadSession) -> list[Breach]:

@@ -240,8 +240,7 @@ MEASURES: Mapping[str, Measure] = {
         ),
         Measure("intent_score", Kind.NUMBER, _intent, _read_intent),
         _column("feedback_score", Kind.NUMBER, can_be_missing=True),
-        # Nobody has points before there is anything that gives them.
-        Measure("points", Kind.COUNT, lambda _: literal(0), lambda _row, _present: 0),
+        _column("points", Kind.COUNT),
         _column("p_alive", Kind.NUMBER, can_be_missing=True),
         _column("expected_purchases_90d", Kind.NUMBER, can_be_missing=True),
         _column("expected_spend_90d", Kind.MONEY, can_be_missing=True),

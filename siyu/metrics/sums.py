@@ -31,9 +31,10 @@ from siyu.metrics import stage
 from siyu.metrics.days import fan_day, purchase, refund
 from siyu.metrics.measures import WINDOWS, Window, day_number
 from siyu.metrics.stage import AS_OF, TODAY, Rows
-from siyu.tables import Fan, FanMetrics, FanScore, Referral
+from siyu.tables import Fan, FanMetrics, FanScore, PointsEntry, Referral
 
 fan, fan_metrics, referral, score = (stage.table_of(model) for model in (Fan, FanMetrics, Referral, FanScore))
+points_entry = stage.table_of(PointsEntry)
 
 EXPECTED = ("p_alive", "expected_purchases_90d", "expected_spend_90d")
 REFERRED = ("referrals_total", "referrals_qualified", "referred_spend_365d")
@@ -182,8 +183,16 @@ def _own(rows: Rows) -> Insert:
         (totals.c.spend_365d * 2).label("value_halves"),
         (totals.c.feedback % 4 - 1).label("feedback_score"),
         *(case((buys, score.c[name])).label(name) for name in EXPECTED),
+        _points(totals.c.fan_id).label("points"),
     ).select_from(joined)
     return insert(stage.metrics).from_select([column.name for column in whole.selected_columns], whole)
+
+
+def _points(fan_id: ColumnElement[int]) -> ColumnElement[int]:
+    """Read off an index, fan by fan."""
+    moved = points_entry.c.fan_id == fan_id, points_entry.c.at <= AS_OF
+    total = select(func.sum(points_entry.c.delta)).where(*moved).scalar_subquery()
+    return func.coalesce(type_coerce(total, BigInteger), literal_column("0"))
 
 
 def _totals(fan_id: ColumnElement[int], days: FromClause) -> Rows:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row, func, select, update
 from sqlmodel import col
 
-from siyu import audit, catalogue, coupons, fans, mailroom
+from siyu import audit, catalogue, coupons, fans, mailroom, points
 from siyu.audit import Actor
 from siyu.kit.clock import local_day
 from siyu.kit.database import ReadSession, WriteSession
@@ -119,6 +119,8 @@ async def _book(session: WriteSession, booking: _Booking, *, now: datetime) -> N
     if booking.full:
         await coupons.reverse(session, purchase.id, now=now)
         await _put_back(session, booking)
+    so_far = purchase.refunded_minor + booking.amount
+    await points.take_back_for(session, purchase.id, refunded_minor=so_far, paid_minor=purchase.amount_minor, now=now)
     answered = update(RefundRequest).where(
         col(RefundRequest.purchase_id) == purchase.id, col(RefundRequest.answered_at).is_(None)
     )

@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, tuple_
 from sqlmodel import col
 
-from siyu import coupons, fans
+from siyu import coupons, fans, points
 from siyu.idempotency import hash_of
 from siyu.kit.clock import local_day
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Invalid, NotFound
 from siyu.kit.money import LARGEST_MAJOR, Money, exponent
 from siyu.kit.paging import Page, cursor_of, key_of, moment_of
+from siyu.points import Bought
 from siyu.tables import Purchase, PurchaseItem
 
 # 13 columns a row: 500 rows stay far below SQLite's 32,766 and PostgreSQL's 65,535 parameters.
@@ -153,6 +154,7 @@ async def _write(session: WriteSession, sales: Sequence[Sale], *, zone: ZoneInfo
         if sale.coupon_code:
             await coupons.link(session, sale.coupon_code, fan_id=sale.fan_id, purchase_id=ids[sale.key])
     await fans.mark_dirty(session, [(sale.fan_id, local_day(sale.paid_at, zone), sale.paid_at) for sale in fresh])
+    await points.earn_for(session, [_bought(sale, ids[sale.key]) for sale in fresh])
     return set(ids)
 
 
@@ -181,6 +183,10 @@ def _row(sale: Sale, zone: ZoneInfo) -> dict[str, object]:
         "body_hash": sale.body_hash,
         "broadcast_id": sale.broadcast_id,
     }
+
+
+def _bought(sale: Sale, purchase_id: int) -> Bought:
+    return Bought(purchase_id, sale.fan_id, sale.amount.minor, sale.amount.currency, sale.paid_at)
 
 
 def _lines(sale: Sale, purchase_id: int) -> list[dict[str, object]]:

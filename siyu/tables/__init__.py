@@ -79,6 +79,19 @@ from siyu.tables.people import (  # noqa: E402
     Referral,
     Source,
 )
+from siyu.tables.points import (  # noqa: E402
+    Checkin,
+    PointsAccount,
+    PointsEntry,
+    PointsKind,
+    PointsLot,
+    PointsNote,
+    PointsProgramme,
+    PointsReward,
+    PointsRule,
+    Tier,
+    TierChange,
+)
 from siyu.tables.rewards import Coupon, CouponState, Idempotency, Offer, OfferKind, OfferState, Redemption  # noqa: E402
 from siyu.tables.vocabulary import Attribute, AttributeType, Colour, Tag, TagGroup  # noqa: E402
 
@@ -87,13 +100,14 @@ metadata = SQLModel.metadata
 __all__ = [
     "OUT_OF_REACH", "OWN_HOURS",
     "ApiToken", "AsOf", "Attribute", "AttributeType", "AuditEntry", "BotAccount", "Broadcast", "BroadcastClick",
-    "BroadcastRevision", "BroadcastState", "Checkout", "CheckoutState", "Colour", "Conversation",
+    "BroadcastRevision", "BroadcastState", "Checkin", "Checkout", "CheckoutState", "Colour", "Conversation",
     "ConversationLine", "ConversationNotice", "ConversationState", "Coupon", "CouponState", "CustomDimension",
     "Delivery", "DeliveryState", "DimensionRule", "DirtyDay", "Fan", "FanAttribute", "FanDay", "FanInterest",
     "FanLevel", "FanMetrics", "FanScore", "FanTag", "Idempotency", "Inbox", "InboxState", "Interaction", "JobRun",
     "Lease", "LevelChange", "LevelSize", "LoginTicket", "ModelFit", "Offer", "OfferKind", "OfferState", "Operator",
-    "OperatorSession", "Outbox", "OutboxState", "Pacer", "PollOffset", "Preference", "Product", "Purchase",
+    "OperatorSession", "Outbox", "OutboxState", "Pacer", "PointsAccount", "PointsEntry", "PointsKind", "PointsLot",
+    "PointsNote", "PointsProgramme", "PointsReward", "PointsRule", "PollOffset", "Preference", "Product", "Purchase",
     "PurchaseItem", "Reach", "Redemption", "Referral", "Refund", "RefundRequest", "RevisionLine", "RevisionState",
-    "Role", "SavedSegment", "ScoreCut", "Source", "Tag", "TagGroup", "Timing", "Topic", "TopicDeclined",
-    "metadata",
+    "Role", "SavedSegment", "ScoreCut", "Source", "Tag", "TagGroup", "Tier", "TierChange", "Timing", "Topic",
+    "TopicDeclined", "metadata",
 ]  # fmt: skip

@@ -102,6 +102,7 @@ class FanMetrics(SQLModel, table=True):
     p_alive: float | None = Field(default=None, sa_type=Float(53))  # the models' answers, as of the last scoring
     expected_purchases_90d: float | None = Field(default=None, sa_type=Float(53))
     expected_spend_90d: int | None = Field(default=None, sa_type=BigInteger)  # minor units
+    points: int = Field(default=0, sa_type=BigInteger)  # of the ledger
     places: str = Field(default="", sa_type=Text)  # where the fan stands in everything, a letter each
 
 

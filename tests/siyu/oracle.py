@@ -135,7 +135,7 @@ def level_of_custom(whole: Told, fan_id: int, key: str) -> str:
 _NOT_KEPT = {
     "days_silent", "days_since_purchase", "rfm_recency_days", "days_since_first_purchase", "days_since_joined",
     "days_since_feedback", "rfm_r", "rfm_f", "rfm_m", "acts_90d", "coupon_share", "average_order",
-    "hours_to_first_purchase", "points",
+    "hours_to_first_purchase",
 }  # fmt: skip
 
 
@@ -315,7 +315,7 @@ def _own(whole: Told, fan_id: int) -> Numbers:
         "feedback_score": rating,
         "feedback_day": rated and local_day(rated, ZONE),
         "intent_score": _wanting(whole, fan_id, since=last),
-        "points": 0,
+        "points": sum(points for who, at, points in world.pointed if who == fan_id and at <= as_of),
         "p_alive": None, "expected_purchases_90d": None, "expected_spend_90d": None,
     }  # fmt: skip
 

@@ -63,6 +63,7 @@ FACTS = (
     st.tuples(st.just("open_invoice"), WHO),
     st.tuples(st.just("pay"), WHO),
     st.tuples(st.just("claim"), WHO, st.booleans()),
+    st.tuples(st.just("point"), WHO, st.integers(-9, 9)),
     st.tuples(st.just("tag"), WHO, TAGS),
     st.tuples(st.just("untag"), WHO, TAGS),
     st.tuples(st.just("describe"), WHO, ATTRIBUTES),
@@ -181,6 +182,11 @@ async def _claim(world: World, who: int, given: bool) -> None:
     await _wait(world, 0, 1)
 
 
+async def _point(world: World, who: int, amount: int) -> None:
+    await world.point(_fan(world, who), amount)
+    await _wait(world, 0, 1)
+
+
 async def _tag(world: World, who: int, word: str) -> None:
     await world.tag(_fan(world, who), word)
 
@@ -240,9 +246,9 @@ async def _work_out(world: World, mode: str) -> None:
 
 STEP: dict[str, Callable[..., Awaitable[None]]] = {
     "admit": _admit, "interact": _interact, "buy": _buy, "pay_back": _pay_back, "look": _look, "answer": _answer,
-    "open_invoice": _open_invoice, "pay": _pay, "claim": _claim, "tag": _tag, "untag": _untag, "describe": _describe,
-    "block": _block, "set_threshold": _set_threshold, "save": _save, "freeze": _freeze, "forget": _forget,
-    "define": _define, "wait": _wait, "recompute": _work_out,
+    "open_invoice": _open_invoice, "pay": _pay, "claim": _claim, "point": _point, "tag": _tag, "untag": _untag,
+    "describe": _describe, "block": _block, "set_threshold": _set_threshold, "save": _save, "freeze": _freeze,
+    "forget": _forget, "define": _define, "wait": _wait, "recompute": _work_out,
 }  # fmt: skip
 
 

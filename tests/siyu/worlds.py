@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, select, text
 from sqlmodel import col
 
-from siyu import fans, interactions, purchases, referrals
+from siyu import fans, interactions, points, purchases, referrals
 from siyu.audit import Actor
 from siyu.fans import Newcomer
 from siyu.kit.clock import local_day
@@ -123,6 +123,8 @@ class World:
     bought: list[Bought] = field(default_factory=list)
     invoices: list[Opened] = field(default_factory=list)
     claimed: list[tuple[int, datetime]] = field(default_factory=list)
+    pointed: list[tuple[int, datetime, int]] = field(default_factory=list)
+    lots: dict[int, list[list[Any]]] = field(default_factory=dict)  # Any: points left, and until when
     thresholds: dict[str, dict[str, int]] = field(default_factory=dict)
     saved: dict[str, Kept] = field(default_factory=dict)
     custom: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # Any: levels with RULEs
@@ -239,6 +241,31 @@ class World:
             await fans.mark_dirty(session, [(fan_id, local_day(self.now, ZONE), self.now)])
         if not given:
             self.claimed.append((fan_id, self.now))
+
+    async def point(self, fan_id: int, amount: int) -> None:
+        """Points given or taken by hand; what ran out is seen when somebody looks."""
+        mine = self.lots.setdefault(fan_id, [])
+        async with self.database.writing() as session:
+            there = await points.balance(session, fan_id, now=self.now)
+            assert there == sum(left for left, until in mine if until > self.now)
+            amount = max(amount, -there)
+            if amount:
+                key = f"{self.now}"
+                await points.adjust(session, OPERATOR, fan_id, amount, "because", key=key, now=self.now)
+        if amount > 0:
+            mine.append([amount, self.now + timedelta(days=365)])
+        elif amount < 0:
+            lost = sum(left for left, until in mine if until <= self.now)
+            self.pointed += [(fan_id, self.now, -lost)]
+            self._use_up(fan_id, -amount)
+        self.pointed.append((fan_id, self.now, amount))
+
+    def _use_up(self, fan_id: int, amount: int) -> None:
+        """The oldest first: all of them run out after the same time."""
+        mine = self.lots[fan_id] = [lot for lot in self.lots[fan_id] if lot[1] > self.now]
+        for lot in mine:
+            used = min(lot[0], amount)
+            lot[0], amount = lot[0] - used, amount - used
 
     async def _offer(self, session: WriteSession) -> Offer:
         found = await session.first(select(Offer).limit(1))
