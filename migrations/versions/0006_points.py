@@ -23,7 +23,7 @@ def upgrade() -> None:
 def _terms() -> None:
     op.create_table(
         "points_programme",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", KEY, nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=True),
         sa.Column("currency", sa.String(), nullable=False),
         sa.Column("window_days", sa.Integer(), nullable=False),

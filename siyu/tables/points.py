@@ -31,7 +31,7 @@ class PointsProgramme(SQLModel, table=True):
 
     __tablename__ = "points_programme"
 
-    id: int = Field(default=1, primary_key=True)
+    id: int = Field(default=1, primary_key=True, sa_type=BigKey)
     since: datetime | None = Field(default=None, sa_type=Instant)  # off while empty; older purchases earn nothing
     currency: str  # the main one, as it was when the programme was switched on
     window_days: int = 365  # points earned in so many days make the tier
