@@ -26,6 +26,8 @@ COMMANDS = (
     ("invite", phrase("Invite a friend")),
     ("settings", phrase("Messages and language")),
     ("paysupport", phrase("Help with a payment")),
+    ("mydata", phrase("See what we keep about me")),
+    ("forgetme", phrase("Have it forgotten")),
     ("privacy", phrase("What we know about you")),
     ("help", phrase("What I can do")),
 )

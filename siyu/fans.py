@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, and_, literal, or_
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from siyu import tombstones
 from siyu.kit.clock import local_day
 from siyu.kit.columns import Instant
 from siyu.kit.database import ReadSession, WriteSession
@@ -43,10 +44,14 @@ class Admitted(dict[int, Fan]):
 
 
 async def admit(session: WriteSession, newcomers: Sequence[Newcomer], *, zone: ZoneInfo, now: datetime) -> Admitted:
-    """Everybody named, as fans: new ones are written down, known ones brought up to date."""
+    """Everybody named, as fans: new ones are written down, known ones brought up to date.
+
+    Left out is whoever asked to be forgotten and only others speak of; whoever speaks for themselves is back.
+    """
     latest = {newcomer.telegram_id: newcomer for newcomer in newcomers}
     known = await _known(session, latest)
     missing = [newcomer for telegram_id, newcomer in latest.items() if telegram_id not in known]
+    missing = await _but_the_forgotten(session, missing)
     moved = [fan for number, fan in known.items() if _bring_up_to_date(fan, latest[number], zone=zone, now=now)]
     await mark_dirty(session, [(fan.id or 0, fan.joined_day, now) for fan in moved])
     new = await _welcome(session, missing, zone=zone, now=now)
@@ -74,8 +79,11 @@ async def get_fan_by_id(session: ReadSession, fan_id: int) -> Fan:
 async def list_fans(
     session: ReadSession, *, q: str = "", tag: str = "", cursor: str | None = None, limit: int = 50
 ) -> Page[Fan]:
-    """The newest fans first, of those with this tag if one is named; `q` looks in names, usernames and Telegram ids."""
-    statement = select(Fan).where(matches(q)).order_by(col(Fan.id).desc()).limit(limit + 1)
+    """The newest fans first, of those with this tag if one is named; `q` looks in names, usernames and Telegram ids.
+
+    Whoever was forgotten is in no list.
+    """
+    statement = select(Fan).where(matches(q), col(Fan.telegram_id) > 0).order_by(col(Fan.id).desc()).limit(limit + 1)
     if tag:
         statement = statement.where(col(Fan.id).in_(who_has(tag)))
     if cursor:
@@ -187,6 +195,14 @@ async def attributes_of(session: ReadSession, fan_id: int) -> dict[str, str]:
 
 async def tags_of(session: ReadSession, fan_id: int) -> list[str]:
     return list(await session.all(select(FanTag.tag).where(FanTag.fan_id == fan_id).order_by(FanTag.tag)))
+
+
+async def _but_the_forgotten(session: WriteSession, missing: Sequence[Newcomer]) -> list[Newcomer]:
+    gone = await tombstones.forgotten(session, [one.telegram_id for one in missing])
+    back = [one.telegram_id for one in missing if one.talks and one.telegram_id in gone]
+    if back:
+        await tombstones.take_down(session, back)
+    return [one for one in missing if one.talks or one.telegram_id not in gone]
 
 
 async def _known(session: ReadSession, wanted: Iterable[int]) -> dict[int, Fan]:

@@ -20,7 +20,19 @@ from admin.pages.frame import (
     show_or_block,
     words_of,
 )
-from siyu import attributes, broadcasts, catalogue, conversations, coupons, fans, purchases, referrals, segments, tags
+from siyu import (
+    attributes,
+    broadcasts,
+    catalogue,
+    conversations,
+    coupons,
+    fans,
+    privacy,
+    purchases,
+    referrals,
+    segments,
+    tags,
+)
 from siyu.kit.database import ReadSession
 from siyu.kit.errors import Conflict, Invalid
 from siyu.portrait import Portrayed, families, glances, interests, portrayed
@@ -30,8 +42,8 @@ from siyu.timeline import timeline, visits
 
 router = APIRouter()
 
-# Above every Telegram id, below what a database integer holds.
-TelegramId = Annotated[int, Path(ge=1, le=2**52)]
+# Above every Telegram id, below what a database integer holds; who was forgotten has a number below zero.
+TelegramId = Annotated[int, Path(ge=-(2**52), le=2**52)]
 Context = dict[str, Any]  # Any: whatever the template shows
 RowId = Annotated[int, Path(ge=1, le=2**52)]
 PURCHASES, RECEIVED, EVENTS, LINES = 10, 5, 30, 3
@@ -98,6 +110,19 @@ async def untag(request: Request, me: Operating, telegram_id: TelegramId, word: 
     async with app.database.writing() as session:
         await tags.untag(session, me.actor, await fans.get_fan(session, telegram_id), word, now=app.clock())
     return go(f"/fans/{telegram_id}")
+
+
+@router.post("/fans/{telegram_id}/forgetting")
+async def forget(request: Request, me: Administering, telegram_id: TelegramId) -> Response:
+    """At the wish of somebody who wrote or called instead of pressing the button in chat."""
+    app = app_of(request)
+    try:
+        async with app.database.writing() as session:
+            found = await fans.get_fan(session, telegram_id)
+            await privacy.forget(session, me.actor, found, now=app.clock())
+    except Conflict as error:
+        return go(f"/fans/{telegram_id}", refusal(request, error))
+    return go("/fans", Flash(words_of(request).gettext("Forgotten. Nothing here tells who that was.")))
 
 
 @router.post("/purchases/{purchase_id}/refund")

@@ -11,7 +11,7 @@ from aiogram import Router
 from aiogram.enums import ChatType
 from aiogram.types import CallbackQuery, Message, PreCheckoutQuery
 
-from bot.routers import campaign, conversation, home, payments, posts, settings, shop, staff, support, wallet
+from bot.routers import campaign, conversation, home, payments, posts, privacy, settings, shop, staff, support, wallet
 from bot.routers.menu import unknown
 from bot.routers.scene import Answer, Method, Scene, Verb
 from siyu.broadcasts import Action, Press, parse_press
@@ -24,7 +24,9 @@ COMMANDS: Mapping[str, Verb] = {
     "wallet": wallet.wallet,
     "invite": home.invite,
     "settings": settings.settings,
-    "privacy": home.privacy,
+    "mydata": privacy.my_data,
+    "forgetme": privacy.forget_me,
+    "privacy": privacy.explained,
     "paysupport": support.paysupport,
     "admin": staff.admin,
     "redeem": staff.redeem,
@@ -37,6 +39,7 @@ PRESSES: Mapping[str, Verb] = {
     "w": wallet.pressed,
     "t": settings.pressed,
     "p": support.pressed,
+    "e": privacy.pressed,
     "f": support.answered,
     "r": staff.pressed,
     "u": staff.undone,
@@ -54,6 +57,7 @@ SHAPES: Mapping[str, re.Pattern[str]] = {
         "w": wallet.SHAPE,
         "t": settings.SHAPE,
         "p": support.SHAPE,
+        "e": privacy.SHAPE,
         "f": support.ANSWER_SHAPE,
         "r": staff.SHAPE,
         "u": staff.UNDO_SHAPE,

@@ -1,4 +1,4 @@
-"""The front door: greeting, help, inviting a friend, privacy, and whatever else a fan writes."""
+"""The front door: greeting, help, inviting a friend, and whatever else a fan writes."""
 
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -48,10 +48,6 @@ async def invite(scene: Scene, _rest: str = "") -> Answer:
     share = "https://t.me/share/url?" + urlencode({"url": url, "text": scene._("Come and have a look")})
     buttons = keyboard([link(scene._("📣 Send to a friend"), share)], [copy(scene._("📋 Copy the link"), url)])
     return scene.show(scene.voice.tell("invite", url=url, brought=len(brought)), buttons)
-
-
-async def privacy(scene: Scene, _rest: str = "") -> Answer:
-    return scene.say(scene.voice.tell("privacy"))
 
 
 async def chat(scene: Scene, hint: str = "hint") -> Answer:

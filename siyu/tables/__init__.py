@@ -92,6 +92,7 @@ from siyu.tables.points import (  # noqa: E402
     Tier,
     TierChange,
 )
+from siyu.tables.privacy import HouseSecret, Tombstone  # noqa: E402
 from siyu.tables.rewards import Coupon, CouponState, Idempotency, Offer, OfferKind, OfferState, Redemption  # noqa: E402
 from siyu.tables.vocabulary import Attribute, AttributeType, Colour, Tag, TagGroup  # noqa: E402
 
@@ -103,11 +104,12 @@ __all__ = [
     "BroadcastRevision", "BroadcastState", "Checkin", "Checkout", "CheckoutState", "Colour", "Conversation",
     "ConversationLine", "ConversationNotice", "ConversationState", "Coupon", "CouponState", "CustomDimension",
     "Delivery", "DeliveryState", "DimensionRule", "DirtyDay", "Fan", "FanAttribute", "FanDay", "FanInterest",
-    "FanLevel", "FanMetrics", "FanScore", "FanTag", "Idempotency", "Inbox", "InboxState", "Interaction", "JobRun",
+    "FanLevel", "FanMetrics", "FanScore", "FanTag", "HouseSecret", "Idempotency", "Inbox", "InboxState",
+    "Interaction", "JobRun",
     "Lease", "LevelChange", "LevelSize", "LoginTicket", "ModelFit", "Offer", "OfferKind", "OfferState", "Operator",
     "OperatorSession", "Outbox", "OutboxState", "Pacer", "PointsAccount", "PointsEntry", "PointsKind", "PointsLot",
     "PointsNote", "PointsProgramme", "PointsReward", "PointsRule", "PollOffset", "Preference", "Product", "Purchase",
     "PurchaseItem", "Reach", "Redemption", "Referral", "Refund", "RefundRequest", "RevisionLine", "RevisionState",
-    "Role", "SavedSegment", "ScoreCut", "Source", "Tag", "TagGroup", "Tier", "TierChange", "Timing", "Topic",
-    "TopicDeclined", "metadata",
+    "Role", "SavedSegment", "ScoreCut", "Source", "Tag", "TagGroup", "Tier", "TierChange", "Timing", "Tombstone",
+    "Topic", "TopicDeclined", "metadata",
 ]  # fmt: skip

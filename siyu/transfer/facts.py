@@ -14,7 +14,7 @@ from siyu.kit.money import Money
 from siyu.purchases import Line, Sale
 from siyu.tables import Interaction
 from siyu.transfer.baskets import Basket
-from siyu.transfer.people import known_by_import
+from siyu.transfer.people import FORGOTTEN, known_by_import
 from siyu.transfer.rows import InteractionRow, PurchaseRow, RefundRow, Ruling, Verdict, rejected, utc
 
 OTHER_BODY = "the same key was told before with another content"
@@ -27,8 +27,9 @@ async def take_purchases(
     people = await known_by_import(
         session, [(row.telegram_id, utc(row.purchased_at, zone)) for row in rows], zone=zone, now=now
     )
-    verdicts = await purchases.record(session, [_sale(row, people, zone) for row in rows], zone=zone)
-    return [_of_sale(verdict) for verdict in verdicts]
+    sales = [_sale(row, people, zone) for row in rows if row.telegram_id in people]
+    verdicts = iter(await purchases.record(session, sales, zone=zone))
+    return [_of_sale(next(verdicts)) if row.telegram_id in people else FORGOTTEN for row in rows]
 
 
 async def take_refund(session: WriteSession, row: RefundRow, *, zone: ZoneInfo, now: datetime) -> Ruling:
@@ -66,13 +67,14 @@ async def take_interactions(
 ) -> list[Ruling]:
     """Write what these fans did. One ruling per row, in order."""
     people = await known_by_import(session, [(row.telegram_id, utc(row.at, zone)) for row in rows], zone=zone, now=now)
-    facts = [_interacted(row, people, zone) for row in rows]
+    facts = [_interacted(row, people, zone) for row in rows if row.telegram_id in people]
     first: dict[tuple[str, str], Interacted] = {}
     for fact in facts:
         first.setdefault(fact.key, fact)
     fresh = await interactions.record(session, list(first.values()), zone=zone)
     known = await _written(session, [fact for key, fact in first.items() if key not in fresh])
-    return [_of_interaction(fact, fact is first[fact.key] and fact.key in fresh, known, first) for fact in facts]
+    told = (_of_interaction(fact, fact is first[fact.key] and fact.key in fresh, known, first) for fact in facts)
+    return [next(told) if row.telegram_id in people else FORGOTTEN for row in rows]
 
 
 async def _give_back(session: WriteSession, row: PurchaseRow, *, zone: ZoneInfo, now: datetime) -> bool:

@@ -15,6 +15,8 @@ from siyu.kit.errors import Invalid
 from siyu.tables import Attribute, Fan, Reach, Referral
 from siyu.transfer.rows import FanRow, Ruling, Verdict, rejected, utc
 
+FORGOTTEN = rejected("asked to be forgotten: only they themselves can come back", "telegram_id")
+
 
 @dataclass(frozen=True)
 class _Known:
@@ -84,9 +86,10 @@ async def _take_distinct(
     refused = {row.telegram_id: ruling for row in rows if (ruling := _refusal(row, known))}
     good = [row for row in rows if row.telegram_id not in refused]
     admitted = await fans.admit(session, _newcomers(good, known, zone=zone), zone=zone, now=now)
-    changed = await _write_details(session, actor, good, known, admitted, now=now)
-    verdicts = {row.telegram_id: Ruling(_verdict(row, known, admitted, changed)) for row in good}
-    return [refused.get(row.telegram_id) or verdicts[row.telegram_id] for row in rows]
+    taken = [row for row in good if row.telegram_id in admitted]
+    changed = await _write_details(session, actor, taken, known, admitted, now=now)
+    verdicts = {row.telegram_id: Ruling(_verdict(row, known, admitted, changed)) for row in taken}
+    return [refused.get(row.telegram_id) or verdicts.get(row.telegram_id, FORGOTTEN) for row in rows]
 
 
 async def _what_is_known(session: ReadSession, rows: Sequence[FanRow]) -> _Known:
