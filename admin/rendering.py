@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from admin import charts, formats
 from admin.formats import View, reader, seen_by
+from siyu.kit import figures
 from siyu.kit.wording import shipped
 
 STATIC_ROOT = Path(__file__).resolve().parent / "static"
@@ -115,6 +116,7 @@ def _everywhere(templates: Path) -> dict[str, Callable[..., object]]:
         "compact": formats.compact,
         "percent": formats.percent,
         "money": formats.money,
+        "basis_points": figures.basis_points,
         "ago": formats.ago,
         "span": formats.span,
         "date_time": formats.date_time,

@@ -71,9 +71,11 @@ class Voice:
             case OfferKind.AMOUNT:
                 return _("%(amount)s off") % {"amount": self.money(Money(offer.value, offer.currency))}
             case OfferKind.PERCENT:
-                return _("%(percent)s%% off") % {"percent": offer.value}
+                return _("%(percent)s%% off") % {"percent": figures.basis_points(offer.basis_points)}
             case OfferKind.GIFT:
                 return _("a gift")
+            case OfferKind.EXCHANGE:
+                return _("a free one")
             case _ as never:
                 assert_never(never)
 

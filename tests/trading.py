@@ -41,6 +41,7 @@ def a_draft(app: App, **terms: object) -> NewOffer:
         "value": 20,
         "currency": "CNY",
         "stock": 100,
+        "budget_minor": 10_000_000,
         "ends_at": app.clock() + timedelta(days=30),
     }
     return NewOffer(**{**usual, **terms})  # type: ignore[arg-type]  # a test names what it changes

@@ -37,7 +37,7 @@ def at_fields(mistakes: Iterable[Invalid], words: Words) -> Errors:
     """The first mistake of each field; those of none stand under the empty name."""
     told: Errors = {}
     for mistake in mistakes:
-        field = str(mistake.where[0]).removesuffix("_minor") if mistake.where else ""
+        field = str(mistake.where[0]).removesuffix("_minor").removesuffix("_percent") if mistake.where else ""
         told.setdefault(field, sentence(mistake, words))
     return told
 

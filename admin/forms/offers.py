@@ -11,7 +11,8 @@ from admin.forms import Reading, number, number_or_none
 from siyu.coupons import NewOffer
 from siyu.kit.clock import EPOCH, parse_moment, start_of_day
 from siyu.kit.errors import Invalid
-from siyu.kit.money import Money, exponent, parse_money
+from siyu.kit.figures import basis_points
+from siyu.kit.money import STARS, Money, exponent, parse_money
 from siyu.tables import Offer, OfferKind
 
 
@@ -28,6 +29,13 @@ class OfferForm(BaseModel):
     ends_at: str = ""
     valid_days: str = ""
     budget: str = ""
+    currency: str = ""  # the community's, unless it is for Stars
+    products: str = ""  # SKUs, between commas
+    categories: str = ""
+    daily_cap: str = ""
+    stack_group: str = ""
+    shared_code: str = ""
+    holdout: str = ""
     segment: str = ""  # whom it will be handed out to, where somebody came from there
 
 
@@ -35,10 +43,13 @@ def read_offer(form: OfferForm, *, currency: str, zone: ZoneInfo) -> tuple[NewOf
     """The offer, and everything in it that could not be read."""
     reading = Reading()
     kind = reading.take(lambda: _kind(form.kind), OfferKind.PERCENT)
+    currency = STARS if form.currency == STARS else currency
+    value, hundredths = reading.take(lambda: _worth(kind, form.value, currency), (0, 0))
     offer = NewOffer(
         title=form.title,
         kind=kind,
-        value=reading.take(lambda: _worth(kind, form.value, currency), 0),
+        value=value,
+        hundredths=hundredths,
         currency=currency,
         stock=reading.take(lambda: number(form.stock, "stock"), 0),
         ends_at=reading.take(lambda: _moment(form.ends_at, zone), start_of_day(EPOCH, zone)),
@@ -47,6 +58,12 @@ def read_offer(form: OfferForm, *, currency: str, zone: ZoneInfo) -> tuple[NewOf
         max_discount_minor=reading.take(lambda: _most(kind, form.max_discount, currency), None),
         valid_days=reading.take(lambda: number_or_none(form.valid_days, "valid_days"), None),
         budget_minor=reading.take(lambda: _minor(form.budget, currency, "budget"), None),
+        products=_listed(form.products),
+        categories=_listed(form.categories),
+        daily_cap=reading.take(lambda: number_or_none(form.daily_cap, "daily_cap"), None),
+        stack_group=form.stack_group.strip() or None,
+        shared_code=form.shared_code.strip() or None,
+        holdout_percent=reading.take(lambda: number_or_none(form.holdout.rstrip("%％ "), "holdout"), None) or 0,
     )
     return offer, reading.mistakes
 
@@ -64,12 +81,20 @@ def filled(offer: Offer, zone: ZoneInfo) -> OfferForm:
         ends_at=offer.ends_at.astimezone(zone).strftime("%Y-%m-%dT%H:%M"),
         valid_days=str(offer.valid_days or ""),
         budget=_written(offer.budget_minor, offer.currency),
+        currency=offer.currency,
+        products=", ".join(offer.products),
+        categories=", ".join(offer.categories),
+        daily_cap=str(offer.daily_cap or ""),
+        stack_group=offer.stack_group or "",
+        shared_code=offer.shared_code or "",
+        holdout=str(offer.holdout_percent or ""),
     )
 
 
 def imagined(draft: NewOffer, *, now: datetime) -> Offer:
     """The offer a draft would be, for a look before it is saved."""
-    return Offer(code="", created_at=now, created_by="", **asdict(draft))
+    lists = {"products": list(draft.products), "categories": list(draft.categories)}
+    return Offer(code="", created_at=now, created_by="", **asdict(draft) | lists)
 
 
 def read_amount(text: str, currency: str, field: str) -> Money:
@@ -87,21 +112,37 @@ def _kind(word: str) -> OfferKind:
     return OfferKind(word)
 
 
-def _worth(kind: OfferKind, text: str, currency: str) -> int:
+def _worth(kind: OfferKind, text: str, currency: str) -> tuple[int, int]:
     match kind:
         case OfferKind.AMOUNT:
-            return read_amount(text, currency, "value").minor
+            return read_amount(text, currency, "value").minor, 0
         case OfferKind.PERCENT:
-            return number(text.strip().rstrip("%％ "), "value")
-        case OfferKind.GIFT:
-            return 0
+            return _percentage(text)
+        case OfferKind.GIFT | OfferKind.EXCHANGE:
+            return 0, 0
         case _ as never:
             assert_never(never)
 
 
+def _percentage(text: str) -> tuple[int, int]:
+    """12.5 is 12 and 50 hundredths: exact, no float in between."""
+    plain = text.strip().rstrip("%％ ").replace(",", ".")
+    whole, _, part = plain.partition(".")
+    if not part:
+        return number(whole, "value"), 0
+    if len(part) > 2:
+        raise Invalid("a percentage has at most two digits after the point", where=("value",))
+    return number(whole, "value"), number(part.ljust(2, "0"), "value")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    parts = (part.strip() for part in text.replace("，", ",").split(","))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
 def _most(kind: OfferKind, text: str, currency: str) -> int | None:
-    """Only a percentage needs a limit."""
-    return _minor(text, currency, "max_discount") if kind is OfferKind.PERCENT else None
+    """Only what grows with the price needs a limit."""
+    return _minor(text, currency, "max_discount") if kind in (OfferKind.PERCENT, OfferKind.EXCHANGE) else None
 
 
 def _minor(text: str, currency: str, field: str) -> int | None:
@@ -116,6 +157,8 @@ def _moment(text: str, zone: ZoneInfo) -> datetime:
 
 
 def _written_worth(offer: Offer) -> str:
+    if offer.kind is OfferKind.PERCENT:
+        return basis_points(offer.basis_points)
     if offer.kind is OfferKind.AMOUNT:
         return _written(offer.value, offer.currency)
     return str(offer.value or "")

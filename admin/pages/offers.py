@@ -7,9 +7,10 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 
 from admin.forms import Errors, at_fields, sentence
+from admin.forms import number as read_number
 from admin.forms.offers import OfferForm, filled, imagined, read_amount, read_offer
 from admin.framing import show_block
 from admin.pages.deeds import RowId, do
@@ -38,6 +39,7 @@ from siyu.tables import Offer, OfferState
 router = APIRouter()
 
 HOLDERS = 25
+LARGEST_FILE = 5_000_000
 FORM, SHOWN = "admin/offers/form.html", "admin/offers/show.html"
 
 Context = dict[str, Any]  # Any: whatever the template shows
@@ -69,6 +71,13 @@ async def preview(request: Request, me: Operating, form: Annotated[OfferForm, Fo
 @router.post("/offers")
 async def create(request: Request, me: Operating, form: Annotated[OfferForm, Form()]) -> Response:
     return await _keep(request, me, form)
+
+
+@router.post("/offers/pause")
+async def pause_all(request: Request, me: Operating) -> Response:
+    """The kill switch: no offer can be claimed until somebody opens it again."""
+    verb = partial(coupons.pause_all, actor=me.actor, now=app_of(request).clock())
+    return await do(request, "/offers", phrase("Every open offer is paused."), verb)
 
 
 @router.get("/offers/books")
@@ -185,19 +194,86 @@ async def issue(
 ) -> Response:
     app, words = app_of(request), words_of(request)
     try:
-        async with app.database.writing() as session:
-            fans, zone = await segments.audience(session, segment), app.settings.zone
-            done = await coupons.hand_out(session, me.actor, offer_id, fans, key=key, zone=zone, now=app.clock())
+        async with app.database.reading() as session:
+            fans = await session.all(await segments.audience(session, segment))
+        zone, clock = app.settings.zone, app.clock
+        done = await coupons.hand_out(app.database, me.actor, offer_id, fans, key=key, zone=zone, clock=clock)
     except Conflict as error:
         return go(f"/offers/{offer_id}", refusal(request, error))
     told = words.gettext("%(issued)s handed out, %(already)s had theirs already, for %(refused)s there was none left.")
     return go(f"/offers/{offer_id}", Flash(told % asdict(done), "good" if done.issued else "info"))
 
 
+@router.post("/offers/{offer_id}/revoke")
+async def revoke(request: Request, me: Operating, offer_id: RowId) -> Response:
+    verb = partial(coupons.revoke, actor=me.actor, offer_id=offer_id, now=app_of(request).clock())
+    told = phrase("Unused coupons are taken back. One in a payment under way stays good.")
+    return await do(request, f"/offers/{offer_id}", told, verb)
+
+
+@router.post("/offers/{offer_id}/codes")
+async def print_codes(
+    request: Request, me: Operating, offer_id: RowId, number: Annotated[str, Form()] = ""
+) -> Response:
+    try:
+        wanted = read_number(number, "number")
+    except Invalid as mistake:
+        return go(f"/offers/{offer_id}", refusal(request, mistake))
+    verb = partial(coupons.print_codes, actor=me.actor, offer_id=offer_id, number=wanted, now=app_of(request).clock())
+    return await do(request, f"/offers/{offer_id}", phrase("The codes are there: take them along as a file."), verb)
+
+
+@router.post("/offers/{offer_id}/codes/import")
+async def import_codes(
+    request: Request, me: Operating, offer_id: RowId, file: Annotated[UploadFile | None, File()] = None
+) -> Response:
+    """A file with a column `code`; the same again adds none, and what cannot be read is named by its line."""
+    app, words = app_of(request), words_of(request)
+    try:
+        codes = await _codes_in(file)
+        async with app.database.writing() as session:
+            done = await coupons.import_codes(session, me.actor, offer_id, codes, now=app.clock())
+    except (Conflict, Invalid) as error:
+        return go(f"/offers/{offer_id}", refusal(request, error))
+    told = words.gettext("%(added)s codes added, %(known)s were there already.")
+    said = told % {"added": done.added, "known": done.known}
+    if done.rejected:
+        lines = ", ".join(str(line) for line, _code, _why in done.rejected[:10])
+        said += " " + words.gettext("Not taken: lines %(lines)s.") % {"lines": lines}
+    return go(f"/offers/{offer_id}", Flash(said, "info" if done.rejected else "good"))
+
+
+@router.get("/offers/{offer_id}/codes.csv")
+async def export_codes(request: Request, me: Operating, offer_id: RowId) -> Response:
+    """Every printed code and whether it is taken."""
+    async with app_of(request).database.reading() as session:
+        await coupons.get_offer(session, offer_id)
+        lines, cursor = ["code,taken_at"], None
+        while True:
+            page = await coupons.list_codes(session, offer_id, cursor=cursor)
+            lines += [f"{one.code},{one.taken_at.isoformat() if one.taken_at else ''}" for one in page.items]
+            if (cursor := page.next) is None:
+                break
+    name = {"Content-Disposition": f'attachment; filename="codes-{offer_id}.csv"'}
+    return Response("\n".join(lines) + "\n", media_type="text/csv; charset=utf-8", headers=name)
+
+
+async def _codes_in(file: UploadFile | None) -> list[str]:
+    content = await file.read(LARGEST_FILE + 1) if file else b""
+    if not content or len(content) > LARGEST_FILE:
+        raise Invalid("choose a file of at most 5 MB", where=("file",))
+    try:
+        return coupons.codes_of_csv(content.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise Invalid("this file is not text in UTF-8", where=("file",)) from None
+
+
 async def _keep(request: Request, me: Me, form: OfferForm, offer_id: int | None = None) -> Response:
     """The draft is kept; or the form again, with every mistake at its field."""
     app, words = app_of(request), words_of(request)
     draft, wrong = read_offer(form, currency=app.settings.currency, zone=app.settings.zone)
+    if not wrong and coupons.ceiling(imagined(draft, now=app.clock())) is None:
+        wrong = [Invalid(coupons.NO_CEILING, where=("budget",))]
     try:
         if wrong:
             return await _again(request, form, offer_id, at_fields(wrong, words))
@@ -242,7 +318,8 @@ def _imagined(request: Request, form: OfferForm) -> Context:
     would_be = None if wrong else imagined(draft, now=now)
     ceiling = coupons.ceiling(would_be) if would_be else None
     basics = {"form": form, "currency": settings.currency, "zone": settings.timezone}
-    return {**basics, "would_be": would_be, "ceiling": ceiling}
+    in_stars = coupons.ceiling_in_stars(would_be) if would_be else None
+    return {**basics, "would_be": would_be, "ceiling": ceiling, "in_stars": in_stars}
 
 
 async def _counter(
@@ -275,6 +352,9 @@ async def _around(request: Request, session: ReadSession, found: Offer, segment:
     views, account = await segments.list_segments(session), await home.bot_account(session)
     return {
         "ceiling": coupons.ceiling(found),
+        "in_stars": coupons.ceiling_in_stars(found),
+        "codes": await coupons.count_codes(session, found.id or 0),
+        "unused": await coupons.could_be_revoked(session, found.id or 0),
         "dimensions": segments.grouped(views),
         "segment": segment,
         "zone": app_of(request).settings.timezone,

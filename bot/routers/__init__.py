@@ -119,6 +119,8 @@ async def on_message(message: Message, **handed: Any) -> Answer:  # Any: what th
             return offer
         if message.text and message.text.startswith("/"):
             return await _command(scene, message.text)
+        if coupon := await wallet.typed(scene, message.text):
+            return coupon
         return await conversation.said(scene, message) if conversation.is_talk(message) else None
     except SiyuError as no:
         return scene.say(scene.voice.tell("refusal", said=scene.voice.refusal(no)))

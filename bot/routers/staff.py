@@ -140,7 +140,7 @@ async def _must_be_known(scene: Scene, code: str) -> Carried:
 
 
 def _needs_amount(carried: Carried) -> bool:
-    return carried.offer.kind is OfferKind.PERCENT or carried.offer.min_spend_minor > 0
+    return carried.offer.kind in (OfferKind.PERCENT, OfferKind.EXCHANGE) or carried.offer.min_spend_minor > 0
 
 
 def _least(carried: Carried) -> Money:

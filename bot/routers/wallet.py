@@ -9,27 +9,60 @@ from aiogram.types import BufferedInputFile, InlineKeyboardButton
 from bot.keyboards import copy, in_rows, keyboard, press
 from bot.routers.scene import Answer, Method, Scene
 from siyu import coupons
-from siyu.coupons import Carried, Standing
+from siyu.coupons import Carried, Entered, Standing
 from siyu.kit import qr
 from siyu.kit.errors import NotFound
 from siyu.kit.money import STARS
 from siyu.tables import OfferKind
 
-SHAPE = r"l:[0-9]{1,4}|[cq]:[1-9][0-9]{0,17}"
+SHAPE = r"l:[0-9]{1,4}|[cq]:[1-9][0-9]{0,17}|code"
 
 ON_A_PAGE = 4
+LONGEST_CODE = 64  # characters, blanks and all
 
 
-async def wallet(scene: Scene, _rest: str = "") -> Answer:
-    """What is usable, by how soon it ends; then what was."""
-    return await _page(scene, 0)
+async def wallet(scene: Scene, rest: str = "") -> Answer:
+    """What is usable, by how soon it ends; then what was. `/wallet SPRING` enters a code."""
+    return await enter(scene, rest) if rest else await _page(scene, 0)
 
 
 async def pressed(scene: Scene, data: str) -> Answer:
-    """Turn a page, open one coupon, or show it as a code to scan."""
+    """Turn a page, open one coupon, show it as a code to scan, or ask for a code."""
+    if data == "code":
+        return await _ask(scene)
     what, _, number = data.partition(":")
     verbs = {"l": _page, "c": _open, "q": _picture}
     return await verbs[what](scene, int(number))
+
+
+async def typed(scene: Scene, text: str | None) -> Answer:
+    """A plain message that is a code: because we asked for one, or because it cannot be anything else."""
+    if not text or len(text) > LONGEST_CODE:
+        return None
+    asked = await coupons.was_asked(scene.session, scene.fan, now=scene.now)
+    if asked or coupons.looks_printed(text) or await coupons.is_shared(scene.session, text):
+        return await enter(scene, text)
+    return None
+
+
+async def enter(scene: Scene, text: str) -> Answer:
+    """The coupon of a code, or one kind sentence for whatever was wrong with it."""
+    zone = scene.app.settings.zone
+    came: Entered = await coupons.enter(scene.session, scene.fan, text, zone=zone, now=scene.now)
+    if came.carried is not None:
+        return card(scene, came.carried, fresh=came.is_new)
+    said = scene.voice.refusal(came.refusal or NotFound("there is no coupon here any more"))
+    again = keyboard([_code_button(scene)], [press(scene._("‹ My coupons"), "w", "l", 0)])
+    return scene.say(scene.voice.tell("refusal", said=said), again)
+
+
+async def _ask(scene: Scene) -> Answer:
+    await coupons.ask(scene.session, scene.fan, now=scene.now)
+    return scene.show(scene.voice.tell("ask_code"), keyboard([press(scene._("‹ My coupons"), "w", "l", 0)]))
+
+
+def _code_button(scene: Scene) -> InlineKeyboardButton:
+    return press(scene._("⌨️ I have a code"), "w", "code")
 
 
 def card(scene: Scene, carried: Carried, *, fresh: bool = False) -> Method:
@@ -87,4 +120,4 @@ def _buttons(shown: Sequence[Carried]) -> list[InlineKeyboardButton]:
 def _turn(scene: Scene, page: int, last: int) -> list[InlineKeyboardButton]:
     before = [press("‹", "w", "l", page - 1)] if page > 0 else []
     after = [press("›", "w", "l", page + 1)] if page < last else []
-    return [*before, press(scene._("🛍 Shop"), "m", "shop"), *after]
+    return [*before, press(scene._("🛍 Shop"), "m", "shop"), _code_button(scene), *after]

@@ -2,21 +2,50 @@
 
 from siyu.coupons.books import RULES, books
 from siyu.coupons.claims import Claimed, Issued, claim, issue
-from siyu.coupons.handing import Holder, Slip, find_slip, foresee, hand_out, holders
+from siyu.coupons.codes import (
+    Entered,
+    Stocked,
+    ask,
+    codes_of_csv,
+    count_codes,
+    enter,
+    forget_attempts,
+    import_codes,
+    is_shared,
+    list_codes,
+    looks_printed,
+    print_codes,
+    was_asked,
+)
+from siyu.coupons.handing import (
+    Holder,
+    Revoked,
+    Slip,
+    could_be_revoked,
+    find_slip,
+    foresee,
+    hand_out,
+    holders,
+    revoke,
+)
 from siyu.coupons.holds import hold, release
 from siyu.coupons.offers import (
+    NO_CEILING,
     NewOffer,
     activate,
     ceiling,
+    ceiling_in_stars,
     change,
     create,
     get_offer,
     get_offer_by_code,
     list_offers,
     pause,
+    pause_all,
 )
 from siyu.coupons.redemption import (
     UNDO_MINUTES,
+    Good,
     Redeemed,
     Use,
     can_be_undone,
@@ -31,9 +60,12 @@ from siyu.coupons.wallet import Carried, Standing, Wallet, carried_by_code, usab
 from siyu.kit.books import Breach
 
 __all__ = [
-    "RULES", "UNDO_MINUTES", "Breach", "Carried", "Claimed", "Holder", "Issued", "NewOffer", "Redeemed", "Slip",
-    "Standing", "Use", "Wallet", "activate", "books", "can_be_undone", "carried_by_code", "ceiling", "change",
-    "claim", "create", "find_slip", "foresee", "get_offer", "get_offer_by_code", "hand_out", "hold", "holders",
-    "is_good_in", "issue", "link", "list_offers", "pause", "quote", "redeem", "release", "reverse", "undo",
-    "usable_for", "wallet",
+    "NO_CEILING", "RULES", "UNDO_MINUTES", "Breach", "Carried", "Claimed", "Entered", "Good", "Holder",
+    "Issued", "NewOffer", "Redeemed", "Revoked", "Slip", "Standing", "Stocked", "Use", "Wallet", "activate",
+    "ask", "books", "can_be_undone", "carried_by_code", "ceiling", "ceiling_in_stars", "change", "claim",
+    "codes_of_csv", "could_be_revoked", "count_codes", "create", "enter", "find_slip", "foresee",
+    "forget_attempts", "get_offer", "get_offer_by_code", "hand_out", "hold", "holders", "import_codes",
+    "is_good_in", "is_shared", "issue", "link", "list_codes", "list_offers", "looks_printed", "pause",
+    "pause_all", "print_codes", "quote", "redeem", "release", "reverse", "revoke", "undo", "usable_for",
+    "wallet", "was_asked",
 ]  # fmt: skip

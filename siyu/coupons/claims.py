@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from hashlib import sha256
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Executable, Row, Select, select, update
+from sqlalchemy import Executable, Row, Select, case, exists, or_, select, text, update
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from siyu import fans, idempotency
@@ -15,18 +17,27 @@ from siyu.kit.clock import end_of_day, local_day
 from siyu.kit.codes import new_code
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Conflict, NotFound, SiyuError
-from siyu.tables import Coupon, CouponState, Fan, Offer, OfferState
+from siyu.tables import Arm, Coupon, CouponState, Fan, Offer, OfferAudience, OfferState
 
 CHUNK = 1_000
 
 
 @dataclass(frozen=True)
 class Issued:
-    """What an issue did: new coupons, fans who had theirs already, fans the stock did not reach."""
+    """What an issue did: new coupons, who had theirs already, whom the stock did not reach, whom the lot left out."""
 
     issued: int
     already: int
     refused: int
+    held_out: int = 0
+
+    def __add__(self, other: "Issued") -> "Issued":
+        return Issued(
+            self.issued + other.issued,
+            self.already + other.already,
+            self.refused + other.refused,
+            self.held_out + other.held_out,
+        )
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ async def claim(
 ) -> Claimed:
     """One coupon for one cause: the same key again gives the same coupon.
 
-    Raises Conflict with `gone`, `per_fan`, `ended` or `paused`; a refusal leaves nothing behind.
+    Raises Conflict with `gone`, `today`, `per_fan`, `stacked`, `ended` or `paused`; a refusal leaves nothing behind.
     """
     offer_id, fan_id = offer.id or 0, fan.id or 0
     async with session.savepoint():
@@ -69,63 +80,85 @@ async def issue(
     queue = iter(sorted(set(wanted)))
     total = Issued(0, 0, 0)
     while chunk := list(islice(queue, CHUNK)):
-        done = await _issue_chunk(session, offer_id, chunk, key=key, zone=zone, now=now)
-        total = Issued(total.issued + done.issued, total.already + done.already, total.refused + done.refused)
+        total += await issue_some(session, offer_id, chunk, key=key, zone=zone, now=now)
     return total
+
+
+async def issue_some(
+    session: WriteSession, offer_id: int, fan_ids: Sequence[int], *, key: str, zone: ZoneInfo, now: datetime
+) -> Issued:
+    """To at most a thousand of them, which holds the offer's row for a tenth of a second."""
+    offer = await _lock(session, offer_id, now=now)
+    held = await _held(session, offer_id, fan_ids)
+    already = {
+        fan_id for fan_id, mine in held.items() if f"issue:{key}:{fan_id}" in mine or len(mine) >= offer.per_fan
+    } | await _with_another(session, offer, fan_ids, now=now)
+    missing = [fan_id for fan_id in fan_ids if fan_id not in already]
+    treated, control = await _drawn(session, offer, missing, now=now)
+    lucky = treated[: _left(offer, local_day(now, zone))]
+    if lucky:
+        await _issue_to(session, offer_id, lucky, held, key=key, zone=zone, now=now)
+    return Issued(len(lucky), len(already), len(treated) - len(lucky), len(control))
+
+
+async def _issue_to(
+    session: WriteSession,
+    offer_id: int,
+    lucky: Sequence[int],
+    held: dict[int, dict[str, str]],
+    *,
+    key: str,
+    zone: ZoneInfo,
+    now: datetime,
+) -> None:
+    (taken,) = await session.returning(_take(offer_id, len(lucky), local_day(now, zone), now))
+    serials = range(taken.claimed - len(lucky) + 1, taken.claimed + 1)
+    pieces = [
+        _Piece(fan_id, serial, len(held.get(fan_id, {})) + 1, f"issue:{key}:{fan_id}")
+        for fan_id, serial in zip(lucky, serials, strict=True)
+    ]
+    await _cut(session, taken, pieces, zone=zone, now=now)
 
 
 async def _take_one(
     session: WriteSession, offer_id: int, fan_id: int, *, claim_key: str, zone: ZoneInfo, now: datetime
 ) -> str:
     """Count up first: on PostgreSQL this holds the offer's row, so what is read afterwards stands still."""
-    taken = await session.returning(_take(offer_id, 1, now))
+    taken = await session.returning(_take(offer_id, 1, local_day(now, zone), now))
     mine = (await _held(session, offer_id, [fan_id])).get(fan_id, {})
     claim_key = f"{claim_key}:{fan_id}"
     if claim_key in mine:
         # The key's first answer was pruned long ago: give back the piece just taken.
-        await session.run(update(Offer).where(col(Offer.id) == offer_id).values(claimed=Offer.claimed - len(taken)))
+        less = {name: column - len(taken) for name, column in _COUNTERS.items()}
+        await session.run(update(Offer).where(col(Offer.id) == offer_id).values(**less))
         return mine[claim_key]
     if not taken:
         raise await _refusal(session, offer_id, len(mine), now=now)
     if len(mine) >= taken[0].per_fan:
         raise _already_theirs()
+    if await _with_another(session, taken[0], [fan_id], now=now):
+        raise Conflict("you hold another coupon of this kind: use that one first", reason="stacked")
     piece = _Piece(fan_id, taken[0].claimed, len(mine) + 1, claim_key)
     # Claiming is a signal of wanting to buy.
     await fans.mark_dirty(session, [(fan_id, local_day(now, zone), now)])
     return (await _cut(session, taken[0], [piece], zone=zone, now=now))[piece.serial]
 
 
-async def _issue_chunk(
-    session: WriteSession, offer_id: int, chunk: Sequence[int], *, key: str, zone: ZoneInfo, now: datetime
-) -> Issued:
-    offer = await _lock(session, offer_id, now=now)
-    held = await _held(session, offer_id, chunk)
-    missing = [
-        fan_id
-        for fan_id in chunk
-        if f"issue:{key}:{fan_id}" not in held.get(fan_id, {}) and len(held.get(fan_id, {})) < offer.per_fan
-    ]
-    lucky = missing[: offer.stock - offer.claimed]
-    if lucky:
-        (taken,) = await session.returning(_take(offer_id, len(lucky), now))
-        serials = range(taken.claimed - len(lucky) + 1, taken.claimed + 1)
-        pieces = [
-            _Piece(fan_id, serial, len(held.get(fan_id, {})) + 1, f"issue:{key}:{fan_id}")
-            for fan_id, serial in zip(lucky, serials, strict=True)
-        ]
-        await _cut(session, taken, pieces, zone=zone, now=now)
-    return Issued(len(lucky), len(chunk) - len(missing), len(missing) - len(lucky))
-
-
-def _take(offer_id: int, pieces: int, now: datetime) -> Executable:
-    """The one guard: nobody counts beyond the stock, whatever was read before."""
+def _take(offer_id: int, pieces: int, today: date, now: datetime) -> Executable:
+    """The one guard: nobody counts beyond the stock or the day's share, whatever was read before."""
+    that_day = case((col(Offer.claimed_on) == today, col(Offer.claimed_that_day)), else_=0)
     statement = update(Offer).where(
         col(Offer.id) == offer_id,
         col(Offer.state) == OfferState.ACTIVE,
         col(Offer.claimed) + pieces <= col(Offer.stock),
+        or_(col(Offer.daily_cap).is_(None), that_day + pieces <= col(Offer.daily_cap)),
         col(Offer.ends_at) > now,
     )
-    return statement.values(claimed=col(Offer.claimed) + pieces).returning(*_TERMS)
+    counted = {"claimed": col(Offer.claimed) + pieces, "claimed_that_day": that_day + pieces, "claimed_on": today}
+    return statement.values(**counted).returning(*_TERMS)
+
+
+_COUNTERS = {"claimed": col(Offer.claimed), "claimed_that_day": col(Offer.claimed_that_day)}
 
 
 # What a new coupon must know of its offer, as the UPDATE left it; a loaded Offer may be older.
@@ -137,6 +170,11 @@ _TERMS = (
     col(Offer.valid_days),
     col(Offer.ends_at),
     col(Offer.state),
+    col(Offer.daily_cap),
+    col(Offer.claimed_on),
+    col(Offer.claimed_that_day),
+    col(Offer.stack_group),
+    col(Offer.holdout_percent),
 )
 
 
@@ -160,6 +198,52 @@ async def _held(session: ReadSession, offer_id: int, fan_ids: Sequence[int]) -> 
     return held
 
 
+def _left(offer: Row[Any], today: date) -> int:
+    """How many more can be taken at this moment."""
+    in_stock: int = offer.stock - offer.claimed
+    if offer.daily_cap is None:
+        return in_stock
+    taken: int = offer.claimed_that_day if offer.claimed_on == today else 0
+    cap: int = offer.daily_cap
+    return max(0, min(in_stock, cap - taken))
+
+
+async def _with_another(session: WriteSession, offer: Row[Any], fan_ids: Sequence[int], *, now: datetime) -> set[int]:
+    """Of these, who holds a good coupon of another offer of the same group."""
+    if offer.stack_group is None:
+        return set()
+    if session.dialect == "postgresql":
+        # Two offers of one group are two rows: without this a fan could claim both in the same moment.
+        group = {"room": _ROOM, "group": offer.stack_group}
+        await session.rows(text("SELECT pg_advisory_xact_lock(:room, hashtext(:group))"), group)
+    good = (col(Coupon.state) == CouponState.ACTIVE, col(Coupon.valid_until) > now)
+    of_group = exists().where(col(_other.id) == col(Coupon.offer_id), col(_other.stack_group) == offer.stack_group)
+    others = select(col(Coupon.fan_id)).where(col(Coupon.fan_id).in_(fan_ids), *good, of_group)
+    return set(await session.all(others.where(col(Coupon.offer_id) != offer.id)))
+
+
+_other = aliased(Offer)
+_ROOM = 0x0FFE  # any number, the same in every process
+
+
+async def _drawn(
+    session: WriteSession, offer: Row[Any], fan_ids: Sequence[int], *, now: datetime
+) -> tuple[list[int], list[int]]:
+    """Who gets one, and who is left out to compare with; written down where there is anybody to compare."""
+    control = [fan_id for fan_id in fan_ids if _lot(offer.id, fan_id) < offer.holdout_percent]
+    treated = sorted(set(fan_ids) - set(control))
+    if offer.holdout_percent:
+        arms = [(fan_id, Arm.CONTROL) for fan_id in control] + [(fan_id, Arm.TREATED) for fan_id in treated]
+        rows = [{"offer_id": offer.id, "fan_id": fan_id, "arm": arm, "at": now} for fan_id, arm in arms]
+        await session.run_many(session.insert(OfferAudience).on_conflict_do_nothing(), rows)
+    return treated, control
+
+
+def _lot(offer_id: int, fan_id: int) -> int:
+    """From 0 to 99, the same every time: whoever was left out once stays so."""
+    return int.from_bytes(sha256(f"offer:{offer_id}:{fan_id}".encode()).digest()[:8]) % 100
+
+
 @dataclass(frozen=True)
 class _Piece:
     """One coupon to be: for whom, and which of the offer's and of the fan's."""
@@ -173,7 +257,7 @@ class _Piece:
 async def _cut(
     session: WriteSession, offer: Row[Any], pieces: Sequence[_Piece], *, zone: ZoneInfo, now: datetime
 ) -> dict[int, str]:
-    """Write the coupons, 1,000 a statement; codes by serial. A code that exists already is drawn again."""
+    """Write the coupons, codes by serial. A code that exists already is drawn again."""
     validity = {
         "offer_id": offer.id,
         "claimed_at": now,
@@ -183,8 +267,8 @@ async def _cut(
     codes: dict[int, str] = {}
     while missing := [piece for piece in pieces if piece.serial not in codes]:
         rows = [{**asdict(piece), **validity, "code": new_code(), "state": CouponState.ACTIVE} for piece in missing]
-        insert = session.insert(Coupon).values(rows).on_conflict_do_nothing(index_elements=["code"])
-        written = await session.returning(insert.returning(col(Coupon.serial), col(Coupon.code)))
+        insert = session.insert(Coupon).on_conflict_do_nothing(index_elements=["code"])
+        written = await session.returning(insert.returning(col(Coupon.serial), col(Coupon.code)), rows)
         codes |= {row.serial: row.code for row in written}
     return codes
 
@@ -208,7 +292,9 @@ async def _refusal(session: ReadSession, offer_id: int, held: int, *, now: datet
         _must_be_open(found[0], now=now)
     except Conflict as closed:
         return closed
-    return Conflict("sorry, all of them are gone", reason="gone")
+    if found[0].claimed >= found[0].stock:
+        return Conflict("sorry, all of them are gone", reason="gone")
+    return Conflict("sorry, all of today's are gone: there are more tomorrow", reason="today")
 
 
 def _must_be_open(offer: Row[Any], *, now: datetime) -> None:

@@ -1,20 +1,24 @@
 """Handing out: one coupon to everybody of a segment, foreseen before it is done, and the list of who holds one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, update
 from sqlmodel import col
 
 from siyu import audit
 from siyu.audit import Actor
-from siyu.coupons.claims import Issued, issue
+from siyu.coupons.claims import CHUNK, Issued, issue_some
+from siyu.coupons.holds import is_free_for
+from siyu.coupons.offers import get_offer
+from siyu.kit.clock import Clock
 from siyu.kit.codes import is_well_formed, tidy
-from siyu.kit.database import ReadSession, WriteSession
+from siyu.kit.database import Database, ReadSession, WriteSession
+from siyu.kit.errors import Conflict
 from siyu.kit.paging import Page, cursor_of, key_of
-from siyu.tables import Coupon, Fan, Offer, Redemption
+from siyu.tables import Coupon, CouponState, Fan, Offer, OfferState, Redemption
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,14 @@ class Holder:
     coupon: Coupon
     telegram_id: int
     name: str
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """How many coupons were taken back, and how many a payment under way kept."""
+
+    revoked: int
+    held: int
 
 
 @dataclass(frozen=True)
@@ -53,20 +65,54 @@ async def foresee(session: ReadSession, offer: Offer, fan_ids: Select[int]) -> I
 
 
 async def hand_out(
-    session: WriteSession,
+    database: Database,
     actor: Actor,
     offer_id: int,
-    fan_ids: Select[int] | Sequence[int],
+    fan_ids: Sequence[int],
     *,
     key: str,
     zone: ZoneInfo,
-    now: datetime,
+    clock: Clock,
 ) -> Issued:
-    """One coupon for each of these fans, with a line in the audit; the same key again hands out none."""
-    done = await issue(session, offer_id, fan_ids, key=key, zone=zone, now=now)
-    counts = {"issued": done.issued, "already": done.already, "refused": done.refused}
-    await audit.note(session, actor, "offer.issued", "offer", offer_id, now=now, **counts)
+    """One coupon for each of these fans, a thousand a transaction; the same key again hands out none.
+
+    Killed in the middle, the same key goes on where it was. Paused in the middle, it stops: the rest are refused.
+    Raises what `issue` raises where not one could be handed out.
+    """
+    everybody, done = sorted(set(fan_ids)), Issued(0, 0, 0)
+    for start in range(0, len(everybody), CHUNK):
+        chunk = everybody[start : start + CHUNK]
+        try:
+            async with database.writing() as session:
+                done += await issue_some(session, offer_id, chunk, key=key, zone=zone, now=clock())
+        except Conflict:
+            if not start:
+                raise
+            done += Issued(0, 0, len(everybody) - start)
+            break
+    async with database.writing() as session:
+        counts = {name: number for name, number in asdict(done).items() if number or name != "held_out"}
+        await audit.note(session, actor, "offer.issued", "offer", offer_id, now=clock(), **counts)
     return done
+
+
+async def revoke(session: WriteSession, actor: Actor, offer_id: int, *, now: datetime) -> Revoked:
+    """Take back every unused coupon of an offer that is not open; one in a payment under way stays good."""
+    offer = await get_offer(session, offer_id)
+    if offer.state is OfferState.ACTIVE:
+        raise Conflict("pause the offer first, or fans go on claiming it", reason="active")
+    unused = (col(Coupon.offer_id) == offer_id, col(Coupon.state) == CouponState.ACTIVE)
+    taken = update(Coupon).where(*unused, is_free_for(None, now)).values(state=CouponState.REVOKED)
+    revoked = await session.run(taken)
+    held = await session.one(select(func.count()).select_from(Coupon).where(*unused))
+    await audit.note(session, actor, "offer.revoked", "offer", offer_id, now=now, revoked=revoked, held=held)
+    return Revoked(revoked, held)
+
+
+async def could_be_revoked(session: ReadSession, offer_id: int) -> int:
+    """How many coupons of the offer nobody has used yet."""
+    unused = (col(Coupon.offer_id) == offer_id, col(Coupon.state) == CouponState.ACTIVE)
+    return await session.one(select(func.count()).select_from(Coupon).where(*unused))
 
 
 async def holders(session: ReadSession, offer_id: int, *, cursor: str | None = None, limit: int = 50) -> Page[Holder]:

@@ -1,6 +1,7 @@
 """Redemption: a coupon is used once, within its offer's budget; a refund gives it back."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -11,15 +12,25 @@ from sqlmodel import col, select
 from siyu import audit, idempotency
 from siyu.audit import Actor
 from siyu.coupons.holds import is_free_for, is_good
+from siyu.coupons.offers import is_for, is_good_for_stars_too
 from siyu.kit.codes import is_well_formed, tidy
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Conflict
-from siyu.kit.money import Money
+from siyu.kit.money import STARS, Money
 from siyu.tables import Coupon, CouponState, Offer, OfferKind, Redemption
 
 # So long whoever redeems at the counter may take it back; afterwards only who administers the house.
 UNDO_MINUTES = 10
 AT_THE_COUNTER = "staff"
+
+
+@dataclass(frozen=True)
+class Good:
+    """Something that is bought: what it is, and its price in minor units."""
+
+    sku: str
+    category: str
+    minor: int
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,7 @@ class Use:
     purchase_id: int | None = None
     checkout_id: int | None = None  # the hold that may pass
     agreed_minor: int | None = None  # the discount promised when the payment began
+    goods: Sequence[Good] | None = None  # what the amount is for; None: whoever redeems has looked
 
 
 @dataclass(frozen=True)
@@ -59,10 +71,11 @@ class Redeemed:
         return Money(self.amount_minor - self.discount_minor, self.currency)
 
 
-def quote(offer: Offer, amount: Money) -> int:
-    """What a coupon of this offer takes off that amount; raises Conflict `min_spend` or `currency`.
+def quote(offer: Offer, amount: Money, goods: Sequence[Good] | None = None) -> int:
+    """What a coupon of this offer takes off that amount; raises Conflict `min_spend`, `scope` or `currency`.
 
-    A percentage without limits in money is good in any currency; every other promise counts in its own.
+    A share without limits in money is good for Stars as well; every other promise counts in its own currency. Of an
+    offer for some things only, these alone count; where nobody says what is bought, all of it.
     """
     if not is_good_in(offer, amount.currency):
         raise Conflict(
@@ -71,21 +84,25 @@ def quote(offer: Offer, amount: Money) -> int:
             currency=offer.currency,
             other=amount.currency,
         )
-    if amount.minor < offer.min_spend_minor:
+    price = amount.minor if goods is None else min(amount.minor, _price_in_scope(offer, goods))
+    if price < offer.min_spend_minor:
         least = Money(offer.min_spend_minor, offer.currency)
         raise Conflict("this coupon is good from %(least)s", reason="min_spend", least=least)
-    return min(_worth(offer, amount.minor), amount.minor)
+    return min(_worth(offer, price), price)
 
 
 def is_good_in(offer: Offer, currency: str) -> bool:
     """Whether a coupon of this offer can lower a price in that currency at all."""
-    return currency == offer.currency or _knows_no_money(offer)
+    if currency == offer.currency or (currency == STARS and is_good_for_stars_too(offer)):
+        return True
+    return offer.kind is OfferKind.GIFT and offer.min_spend_minor == 0
 
 
 async def redeem(session: WriteSession, code: str, use: Use, *, now: datetime) -> Redeemed:
     """Use the coupon; a refusal leaves nothing behind.
 
-    Raises Conflict with `unknown`, `foreign`, `used`, `expired`, `held`, `min_spend`, `currency` or `budget`.
+    Raises Conflict with `unknown`, `foreign`, `used`, `expired`, `revoked`, `held`, `min_spend`, `scope`, `currency`
+    or `budget`.
     """
     code = tidy(code)
     if not is_well_formed(code):  # a slip of the finger asks nobody
@@ -174,7 +191,7 @@ async def _redeem_now(session: WriteSession, code: str, use: Use, *, now: dateti
     coupon, offer = await _shown(session, code)
     _must_be_theirs(coupon, use)
     _must_be_usable(coupon, use, now=now)
-    discount = quote(offer, use.amount) if use.agreed_minor is None else use.agreed_minor
+    discount = quote(offer, use.amount, use.goods) if use.agreed_minor is None else use.agreed_minor
     await _count_up(session, offer, discount, use.amount.currency)
     await _mark_used(session, coupon, use, now=now)
     entry = _entry(coupon, use, discount, now=now)
@@ -209,6 +226,8 @@ def _must_be_theirs(coupon: Coupon, use: Use) -> None:
 def _must_be_usable(coupon: Coupon, use: Use, *, now: datetime) -> None:
     if coupon.state is CouponState.REDEEMED:
         raise _used()
+    if coupon.state is CouponState.REVOKED:
+        raise Conflict("this coupon was withdrawn", reason="revoked")
     if coupon.state is not CouponState.ACTIVE or coupon.valid_until <= now:
         raise Conflict("this coupon has expired", reason="expired")
     if coupon.hold_until and coupon.hold_until > now and coupon.hold_checkout_id != use.checkout_id:
@@ -220,7 +239,11 @@ async def _count_up(session: WriteSession, offer: Offer, discount: int, currency
     guarded = update(Offer).where(
         col(Offer.id) == offer.id,
         col(Offer.redeemed) < col(Offer.claimed),
-        or_(col(Offer.budget_minor).is_(None), col(Offer.spent_minor) + discount <= col(Offer.budget_minor)),
+        or_(
+            col(Offer.budget_minor).is_(None),
+            col(Offer.currency) != currency,
+            col(Offer.spent_minor) + discount <= col(Offer.budget_minor),
+        ),
     )
     counted = guarded.values(redeemed=col(Offer.redeemed) + 1, spent_minor=_spent(discount, currency))
     if await session.run(counted) == 1:
@@ -255,10 +278,11 @@ def _entry(coupon: Coupon, use: Use, discount: int, *, now: datetime) -> Redempt
     )
 
 
-def _knows_no_money(offer: Offer) -> bool:
-    limits = (offer.max_discount_minor, offer.budget_minor)
-    unlimited = offer.min_spend_minor == 0 and all(limit is None for limit in limits)
-    return offer.kind is not OfferKind.AMOUNT and unlimited
+def _price_in_scope(offer: Offer, goods: Sequence[Good]) -> int:
+    fitting = [good.minor for good in goods if is_for(offer, good.sku, good.category)]
+    if not fitting:
+        raise Conflict("this coupon is not for what is bought here", reason="scope")
+    return sum(fitting)
 
 
 def _worth(offer: Offer, amount: int) -> int:
@@ -267,12 +291,17 @@ def _worth(offer: Offer, amount: int) -> int:
             return offer.value
         case OfferKind.PERCENT:
             # Half a unit rounds up, once, in integers.
-            off = (amount * offer.value + 50) // 100
-            return off if offer.max_discount_minor is None else min(off, offer.max_discount_minor)
+            return _capped(offer, (amount * offer.basis_points + 5_000) // 10_000)
+        case OfferKind.EXCHANGE:
+            return _capped(offer, amount)
         case OfferKind.GIFT:
             return 0
         case _ as never:
             assert_never(never)
+
+
+def _capped(offer: Offer, off: int) -> int:
+    return off if offer.max_discount_minor is None else min(off, offer.max_discount_minor)
 
 
 def _spent(discount: int, currency: str) -> Case[int]:

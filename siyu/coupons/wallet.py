@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlmodel import col
 
 from siyu.coupons.holds import is_free_for, is_good
-from siyu.coupons.redemption import quote
+from siyu.coupons.redemption import Good, quote
 from siyu.kit.codes import is_well_formed, tidy
 from siyu.kit.database import ReadSession
 from siyu.kit.errors import Conflict
@@ -79,7 +79,9 @@ async def carried_by_code(session: ReadSession, code: str) -> Carried | None:
     return found[0] if found else None
 
 
-async def usable_for(session: ReadSession, fan: Fan, price: Money, *, now: datetime) -> list[tuple[Carried, int]]:
+async def usable_for(
+    session: ReadSession, fan: Fan, price: Money, *, goods: Sequence[Good] | None = None, now: datetime
+) -> list[tuple[Carried, int]]:
     """The fan's coupons that lower this price, the biggest discount first, then the one that ends first.
 
     A coupon in an invoice the fan left unpaid counts as free: the newer invoice may take it over.
@@ -88,17 +90,18 @@ async def usable_for(session: ReadSession, fan: Fan, price: Money, *, now: datet
     free = or_(is_free_for(None, now), col(Coupon.hold_checkout_id).in_(left))
     good = is_good(now) & free & (col(Offer.kind) != OfferKind.GIFT)
     carried = await _carried(session, (col(Coupon.fan_id) == fan.id) & good)
-    fitting = [(one, discount) for one in carried if (discount := _lowers(one.offer, price))]
+    fitting = [(one, discount) for one in carried if (discount := _lowers(one.offer, price, goods))]
     return sorted(fitting, key=lambda fit: (-fit[1], fit[0].coupon.valid_until))
 
 
-def _lowers(offer: Offer, price: Money) -> int:
+def _lowers(offer: Offer, price: Money, goods: Sequence[Good] | None) -> int:
     """0 where the coupon does not apply, or the budget would not bear it."""
     try:
-        discount = quote(offer, price)
+        discount = quote(offer, price, goods)
     except Conflict:
         return 0
-    return 0 if offer.budget_minor is not None and offer.spent_minor + discount > offer.budget_minor else discount
+    counts = offer.budget_minor is not None and offer.currency == price.currency
+    return 0 if counts and offer.spent_minor + discount > (offer.budget_minor or 0) else discount
 
 
 async def _carried(session: ReadSession, where: ColumnElement[bool]) -> list[Carried]:

@@ -64,7 +64,16 @@ def offers_of(currency: str, now: datetime) -> tuple[NewOffer, ...]:
     """Three offers: one popular, one nearly gone, one for the counter."""
     return (
         NewOffer(
-            "老友八折 · Friends 20 % off", OfferKind.PERCENT, 20, currency, 500, now + timedelta(days=17), valid_days=30
+            "老友八折 · Friends 20 % off",
+            OfferKind.PERCENT,
+            20,
+            currency,
+            500,
+            now + timedelta(days=17),
+            valid_days=30,
+            budget_minor=2_000_000,
+            shared_code="TEATIME",
+            products=(),
         ),
         NewOffer(
             "首单立减 · First order −10",

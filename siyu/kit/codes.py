@@ -20,9 +20,14 @@ def tidy(text: str) -> str:
     return "".join(text.upper().split()).replace("-", "").translate(_LOOKALIKES)
 
 
+def has_the_shape(code: str) -> bool:
+    """Whether it could be one of ours, right or mistyped."""
+    return len(code) == LENGTH and all(symbol in _VALUE for symbol in code)
+
+
 def is_well_formed(code: str) -> bool:
     """Whether the check symbol fits: any one wrong symbol and any swap of neighbours is caught."""
-    return len(code) == LENGTH and all(symbol in _VALUE for symbol in code) and _check(code[:-1]) == code[-1]
+    return has_the_shape(code) and _check(code[:-1]) == code[-1]
 
 
 def _check(body: str) -> str:

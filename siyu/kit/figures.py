@@ -31,3 +31,8 @@ def number(value: float, locale: str) -> str:
 def day(value: date, locale: str) -> str:
     """Mar 6, 2026."""
     return str(dates.format_date(value, format="medium", locale=locale))
+
+
+def basis_points(number: int) -> str:
+    """1250 is 12.5, 2000 is 20: a percentage without its sign, and without a nought that says nothing."""
+    return f"{number / 100:.2f}".rstrip("0").rstrip(".")

@@ -86,7 +86,8 @@ class Again:
 async def fits(session: ReadSession, fan: Fan, product: Product, *, now: datetime) -> list[Fit]:
     """The fan's coupons that make this product cheaper, the best first; never below one Star."""
     price = Money(product.stars_price, STARS)
-    usable = await coupons.usable_for(session, fan, price, now=now)
+    goods = [coupons.Good(product.sku, product.category, price.minor)]
+    usable = await coupons.usable_for(session, fan, price, goods=goods, now=now)
     return [Fit(carried, off) for carried, full in usable if (off := min(full, price.minor - LEAST)) > 0]
 
 
@@ -230,7 +231,11 @@ def _still_held(now: datetime) -> ColumnElement[bool]:
         col(Coupon.hold_checkout_id) == col(Checkout.id),
         col(Coupon.hold_until) > now,
         col(Offer.id) == col(Coupon.offer_id),
-        or_(col(Offer.budget_minor).is_(None), spent <= col(Offer.budget_minor)),
+        or_(
+            col(Offer.budget_minor).is_(None),
+            col(Offer.currency) != col(Checkout.currency),
+            spent <= col(Offer.budget_minor),
+        ),
     )
 
 

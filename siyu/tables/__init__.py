@@ -25,6 +25,7 @@ from siyu.tables.broadcasts import (  # noqa: E402
     Topic,
     TopicDeclined,
 )
+from siyu.tables.codes import Arm, CodeAsked, CodeAttempt, OfferAudience, OfferCode  # noqa: E402
 from siyu.tables.conversations import (  # noqa: E402
     Conversation,
     ConversationLine,
@@ -100,16 +101,17 @@ metadata = SQLModel.metadata
 
 __all__ = [
     "OUT_OF_REACH", "OWN_HOURS",
-    "ApiToken", "AsOf", "Attribute", "AttributeType", "AuditEntry", "BotAccount", "Broadcast", "BroadcastClick",
-    "BroadcastRevision", "BroadcastState", "Checkin", "Checkout", "CheckoutState", "Colour", "Conversation",
-    "ConversationLine", "ConversationNotice", "ConversationState", "Coupon", "CouponState", "CustomDimension",
-    "Delivery", "DeliveryState", "DimensionRule", "DirtyDay", "Fan", "FanAttribute", "FanDay", "FanInterest",
-    "FanLevel", "FanMetrics", "FanScore", "FanTag", "HouseSecret", "Idempotency", "Inbox", "InboxState",
-    "Interaction", "JobRun",
-    "Lease", "LevelChange", "LevelSize", "LoginTicket", "ModelFit", "Offer", "OfferKind", "OfferState", "Operator",
-    "OperatorSession", "Outbox", "OutboxState", "Pacer", "PointsAccount", "PointsEntry", "PointsKind", "PointsLot",
-    "PointsNote", "PointsProgramme", "PointsReward", "PointsRule", "PollOffset", "Preference", "Product", "Purchase",
-    "PurchaseItem", "Reach", "Redemption", "Referral", "Refund", "RefundRequest", "RevisionLine", "RevisionState",
-    "Role", "SavedSegment", "ScoreCut", "Source", "Tag", "TagGroup", "Tier", "TierChange", "Timing", "Tombstone",
-    "Topic", "TopicDeclined", "metadata",
+    "ApiToken", "Arm", "AsOf", "Attribute", "AttributeType", "AuditEntry", "BotAccount", "Broadcast",
+    "BroadcastClick", "BroadcastRevision", "BroadcastState", "Checkin", "Checkout", "CheckoutState",
+    "CodeAsked", "CodeAttempt", "Colour", "Conversation", "ConversationLine", "ConversationNotice",
+    "ConversationState", "Coupon", "CouponState", "CustomDimension", "Delivery", "DeliveryState",
+    "DimensionRule", "DirtyDay", "Fan", "FanAttribute", "FanDay", "FanInterest", "FanLevel", "FanMetrics",
+    "FanScore", "FanTag", "HouseSecret", "Idempotency", "Inbox", "InboxState", "Interaction", "JobRun", "Lease",
+    "LevelChange", "LevelSize", "LoginTicket", "ModelFit", "Offer", "OfferAudience", "OfferCode", "OfferKind",
+    "OfferState", "Operator", "OperatorSession", "Outbox", "OutboxState", "Pacer", "PointsAccount",
+    "PointsEntry", "PointsKind", "PointsLot", "PointsNote", "PointsProgramme", "PointsReward", "PointsRule",
+    "PollOffset", "Preference", "Product", "Purchase", "PurchaseItem", "Reach", "Redemption", "Referral",
+    "Refund", "RefundRequest", "RevisionLine", "RevisionState", "Role", "SavedSegment", "ScoreCut", "Source",
+    "Tag", "TagGroup", "Tier", "TierChange", "Timing", "Tombstone", "Topic", "TopicDeclined",
+    "metadata",
 ]  # fmt: skip

@@ -275,3 +275,48 @@ async def test_the_api_is_described_for_programs(app: App) -> None:
     assert all(call["summary"] and call["tags"] for call in calls)
     assert "HTTPBearer" in described["components"]["securitySchemes"]
     assert "FanRow" in described["components"]["schemas"]
+
+
+async def test_an_offer_whose_cost_nobody_can_say_stays_a_draft(app: App) -> None:
+    async with program(app) as shop:
+        draft = {**OFFER, "kind": "percent", "value": 20}
+        boundless = (await shop.post("/api/v1/offers", json=draft)).json()
+        refused = await shop.post(f"/api/v1/offers/{boundless['id']}/activate")
+        capped = (await shop.post("/api/v1/offers", json={**draft, "budget_minor": 5_000})).json()
+        opened = await shop.post(f"/api/v1/offers/{capped['id']}/activate")
+
+    assert (boundless["ceiling_minor"], capped["ceiling_minor"]) == (None, 5_000)
+    assert (refused.status_code, refused.json()["reason"]) == (409, "no_ceiling")
+    assert (opened.status_code, opened.json()["state"]) == (200, "active")
+
+
+async def test_a_finer_percentage_stands_beside_the_whole_one(app: App) -> None:
+    async with program(app) as shop:
+        draft = {**OFFER, "kind": "percent", "value": 0, "basis_points": 1250, "budget_minor": 1}
+        fine = (await shop.post("/api/v1/offers", json=draft)).json()
+        both = await shop.post("/api/v1/offers", json={**draft, "value": 12})
+
+    assert (fine["value"], fine["basis_points"]) == (12, 1250)
+    assert both.status_code == 422
+
+
+async def test_codes_come_and_go_by_the_api_and_everything_can_be_stopped(app: App) -> None:
+    async with program(app) as shop:
+        offer = (await shop.post("/api/v1/offers", json=OFFER)).json()
+        address = f"/api/v1/offers/{offer['id']}"
+        await shop.post(f"{address}/activate")
+        added = (await shop.post(f"{address}/codes", json={"codes": ["PARTNER01", "no!"]})).json()
+        again = (await shop.post(f"{address}/codes", json={"codes": ["partner-01"]})).json()
+        fresh = (await shop.post(f"{address}/codes", json={"print": 1})).json()
+        listed = (await shop.get(f"{address}/codes")).json()
+        early = await shop.post(f"{address}/revoke")
+        paused = (await shop.post("/api/v1/offers/pause")).json()
+        revoked = (await shop.post(f"{address}/revoke")).json()
+
+    assert (added["added"], again["known"], fresh["added"]) == (1, 1, 1)
+    assert added["rejected"] == [{"place": 2, "code": "NO!", "reason": "malformed"}]
+    assert len(listed["items"]) == 2
+    assert listed["next"] is None
+    assert (early.status_code, early.json()["reason"]) == (409, "active")
+    assert paused == {"paused": 1}
+    assert revoked == {"revoked": 0, "held": 0}

@@ -15,7 +15,8 @@ from tests.clocks import FakeClock
 
 DRAFT = {"title": "Hello", "segment": "loyalty.at_risk", "text": "Hi"}
 OFFER = {
-    "title": "Ten", "kind": "percent", "value": 10, "stock": 5, "per_fan": 1, "ends_at": "2026-03-05T12:00:00+08:00",
+    "title": "Ten", "kind": "percent", "value": 10, "budget_minor": 5_000, "stock": 5, "per_fan": 1,
+    "ends_at": "2026-03-05T12:00:00+08:00",
 }  # fmt: skip
 
 

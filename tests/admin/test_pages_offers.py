@@ -19,6 +19,7 @@ FORM = {
 
 async def given_offer(app: App, *, is_open: bool = True, **changes: object) -> Offer:
     told: dict[str, object] = {"title": "Anniversary", "kind": OfferKind.PERCENT, "value": 20, "currency": "CNY"}
+    told |= {"budget_minor": 1_000_000}
     told |= {"stock": 500, "ends_at": app.clock().replace(year=2027), **changes}
     async with app.database.writing() as session:
         offer = await coupons.create(session, MEI, NewOffer(**told), now=app.clock())  # type: ignore[arg-type]  # by keyword
@@ -132,9 +133,9 @@ async def test_foreseeing_says_what_handing_out_then_does(app: App) -> None:
     async with app.database.writing() as session:
         audience = await segments.audience(session, SEGMENT)
         foreseen = await coupons.foresee(session, await coupons.get_offer(session, offer.id or 0), audience)
-    async with app.database.writing() as session:
-        zone, now = app.settings.zone, app.clock()
-        done = await coupons.hand_out(session, MEI, offer.id or 0, audience, key="k", zone=zone, now=now)
+        ids = await session.all(audience)
+    zone, clock = app.settings.zone, app.clock
+    done = await coupons.hand_out(app.database, MEI, offer.id or 0, ids, key="k", zone=zone, clock=clock)
 
     assert foreseen == done == Issued(issued=2, already=1, refused=1)
 
@@ -239,3 +240,89 @@ async def test_a_viewer_looks_and_changes_nothing(app: App) -> None:
 
     assert [page.status_code for page in seen] == [200, 200]
     assert {answer.status_code for answer in refused} == {403}
+
+
+async def test_a_draft_whose_cost_nobody_can_say_is_refused_at_its_field(app: App) -> None:
+    async with browser(app, Role.OPERATOR) as operator:
+        refused = await operator.post("/offers", data={**FORM, "max_discount": ""})
+        with_budget = await operator.post("/offers", data={**FORM, "max_discount": "", "budget": "500"})
+
+    assert refused.status_code == 422
+    assert 'href="#budget"' in refused.text
+    assert "say what it may cost at the most" in refused.text
+    assert with_budget.status_code == 303
+
+
+async def test_every_term_is_kept_and_told_back(app: App) -> None:
+    terms = {
+        "value": "12.5", "products": "oolong, puer", "categories": "ware", "daily_cap": "20", "stack_group": "spring",
+        "shared_code": "Spring", "holdout": "10",
+    }  # fmt: skip
+
+    async with browser(app, Role.OPERATOR) as operator:
+        saved = await operator.post("/offers", data={**FORM, **terms})
+        page = await operator.get(saved.headers["location"])
+        form = await operator.get(f"{saved.headers['location']}/edit")
+
+    async with app.database.reading() as session:
+        offer = await session.one(select(Offer))
+    assert (offer.basis_points, offer.products, offer.categories) == (1250, ["oolong", "puer"], ["ware"])
+    assert (offer.daily_cap, offer.stack_group, offer.shared_code, offer.holdout_percent) == (
+        20,
+        "spring",
+        "SPRING",
+        10,
+    )
+    assert "12.5 % off, at most ¥15.00, from ¥50.00, only for oolong · puer · ware, 500 pieces, one each, 20 a day" in (
+        " ".join(page.text.split())
+    )
+    assert 'value="12.5"' in form.text
+
+
+async def test_codes_are_printed_imported_and_taken_along(app: App) -> None:
+    offer = await given_offer(app, stock=5)
+    address = f"/offers/{offer.id}"
+    file = {"file": ("codes.csv", b"code\nPARTNER01\nbad!\n", "text/csv")}
+
+    async with browser(app, Role.OPERATOR) as operator:
+        await operator.post(f"{address}/codes", data={"number": "3"})
+        imported = await operator.post(f"{address}/codes/import", files=file)
+        page = await operator.get(imported.headers["location"])
+        too_many = await operator.post(f"{address}/codes", data={"number": "2"})
+        refused = await operator.get(too_many.headers["location"])
+        taken_along = await operator.get(f"{address}/codes.csv")
+
+    assert "1 codes added, 0 were there already. Not taken: lines 3." in page.text
+    assert "there would be more codes than pieces" in refused.text.lower()
+    assert len(taken_along.text.splitlines()) == 5
+    assert "PARTNER01," in taken_along.text
+    assert "attachment" in taken_along.headers["content-disposition"]
+
+
+async def test_all_offers_are_paused_at_once_and_unused_coupons_taken_back(app: App) -> None:
+    offer = await given_offer(app)
+    code = await given_coupon(app, offer)
+
+    async with browser(app, Role.OPERATOR) as operator:
+        listed = await operator.get("/offers")
+        await operator.post("/offers/pause")
+        page = await operator.get(f"/offers/{offer.id}")
+        await operator.post(f"/offers/{offer.id}/revoke")
+        after = await operator.post("/offers/redeem", data={"code": code, "amount": "75", "key": "k"})
+
+    assert "Pause every open offer?" in listed.text
+    assert "Take back 1 unused coupon?" in page.text
+    assert "this coupon was withdrawn" in after.text
+
+
+async def test_a_viewer_pulls_no_switch(app: App) -> None:
+    offer = await given_offer(app)
+
+    async with browser(app, Role.VIEWER) as viewer:
+        answers = [
+            await viewer.post(path)
+            for path in ("/offers/pause", f"/offers/{offer.id}/revoke", f"/offers/{offer.id}/codes")
+        ]
+        answers.append(await viewer.get(f"/offers/{offer.id}/codes.csv"))
+
+    assert {answer.status_code for answer in answers} == {403}

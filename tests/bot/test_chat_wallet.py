@@ -110,7 +110,7 @@ async def test_a_wallet_turns_its_pages(app: App) -> None:
     second = of(await mei.press("w:l:1"), "editMessageText")
 
     assert "Page 2 of 2" in second["text"]
-    assert len(presses(second)) == 4  # two coupons, the way back, the shop
+    assert len(presses(second)) == 5  # two coupons, the way back, the shop, a code
 
 
 async def test_a_coupon_is_shown_as_a_code_that_opens_the_bot(app: App) -> None:

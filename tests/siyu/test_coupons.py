@@ -484,7 +484,7 @@ async def test_the_ceiling_says_the_most_an_offer_can_cost(app: App) -> None:
     amount = await an_offer(app, kind=OfferKind.AMOUNT, value=500, stock=100)
     tight = await an_offer(app, kind=OfferKind.AMOUNT, value=500, stock=100, budget_minor=9_900)
     capped = await an_offer(app, max_discount_minor=1_500, stock=10)
-    open_ended = await an_offer(app)
+    open_ended = await an_offer(app, active=False, budget_minor=None)
     gift = await an_offer(app, kind=OfferKind.GIFT)
 
     assert [coupons.ceiling(offer) for offer in (amount, tight, capped, open_ended, gift)] == [
