@@ -43,8 +43,8 @@ class OfferDraft(BaseModel):
     valid_days: Minor | None = Field(None, description="Days a coupon is good after its claim, never beyond ends_at.")
     budget_minor: Minor | None = Field(
         None,
-        description="The most all redemptions together may take off. An offer whose discount grows with the price is"
-        " activated only with this or with max_discount_minor; in Stars no price is beyond 10,000.",
+        description="The most all redemptions together may take off. Left out, with no max_discount_minor either, a"
+        " percentage has no ceiling; people who open an offer in the browser are asked for one.",
     )
     products: list[str] = Field([], description="SKUs it is good for; with no category either: for everything.")
     categories: list[str] = []
@@ -181,7 +181,7 @@ async def get(offer_id: OfferId, program: Reader, session: Reading) -> OfferShow
 
 @router.post("/{offer_id}/activate", summary="Let fans claim it")
 async def activate(offer_id: OfferId, program: Writer, session: Writing, at: At) -> OfferShown:
-    return _shown(await coupons.activate(session, program.actor, offer_id, now=at.now))
+    return _shown(await coupons.activate(session, program.actor, offer_id, at_any_price=True, now=at.now))
 
 
 @router.post("/{offer_id}/pause", summary="No new claims; coupons handed out stay good")

@@ -78,12 +78,17 @@ async def change(session: WriteSession, actor: Actor, offer_id: int, draft: NewO
     return offer
 
 
-async def activate(session: WriteSession, actor: Actor, offer_id: int, *, now: datetime) -> Offer:
-    """From now on fans can claim it. Raises Conflict `ended`, or `no_ceiling` where nobody can say what it may cost."""
+async def activate(
+    session: WriteSession, actor: Actor, offer_id: int, *, at_any_price: bool = False, now: datetime
+) -> Offer:
+    """From now on fans can claim it. Raises Conflict `ended`, or `no_ceiling` where nobody can say what it may cost.
+
+    A program may open an offer at any price: it was promised that a budget can be left out.
+    """
     offer = await get_offer(session, offer_id)
     if offer.ends_at <= now:
         raise Conflict("this offer has already ended", reason="ended")
-    if ceiling(offer) is None:
+    if ceiling(offer) is None and not at_any_price:
         raise Conflict(NO_CEILING, reason="no_ceiling")
     return await _move(session, actor, offer, OfferState.ACTIVE, "offer.activated", now=now)
 
