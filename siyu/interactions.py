@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlmodel import and_, col, or_, select
+from sqlmodel import and_, col, func, or_, select
 
 from siyu import fans
 from siyu.kit.clock import local_day
@@ -69,6 +69,18 @@ async def timeline(
     found = await session.all(statement.order_by(*order).limit(limit + 1))
     more = found[limit - 1] if len(found) > limit else None
     return Page(found[:limit], cursor_of((int(more.at.timestamp()), more.id or 0)) if more else None)
+
+
+async def latest(session: ReadSession) -> int:
+    """The newest interaction of all: what comes after it came later."""
+    return await session.one(select(func.coalesce(func.max(col(Interaction.id)), 0)))
+
+
+async def turned_away(session: ReadSession, fan_id: int, *, seen: int, since: date) -> bool:
+    """Whether the fan gave a command or pressed something after the interaction `seen`, which was on that day."""
+    later = col(Interaction.id) > seen, col(Interaction.kind).in_(("command", "press", "view"))
+    theirs = col(Interaction.fan_id) == fan_id, col(Interaction.day) >= since
+    return await session.first(select(col(Interaction.id)).where(*theirs, *later).limit(1)) is not None
 
 
 async def _unknown(session: ReadSession, facts: dict[Key, Interacted]) -> dict[Key, Interacted]:

@@ -23,6 +23,11 @@ PERSONAL = (
     "conversation_line",
     "conversation_notice",
     "conversation",
+    "survey_answer",
+    "survey_run",
+    "feedback",
+    "feedback_turn",
+    "follow_up",
 )
 
 # What books, stocks and ledgers add up from, and what is worked out from that: the rows stay, of somebody without a

@@ -42,6 +42,7 @@ from siyu.tables.facts import (  # noqa: E402
     Refund,
     RefundRequest,
 )
+from siyu.tables.feedback import Feedback, FeedbackTurn, FollowUp, Scale  # noqa: E402
 from siyu.tables.house import (  # noqa: E402
     ApiToken,
     AuditEntry,
@@ -95,23 +96,23 @@ from siyu.tables.points import (  # noqa: E402
 )
 from siyu.tables.privacy import HouseSecret, Tombstone  # noqa: E402
 from siyu.tables.rewards import Coupon, CouponState, Idempotency, Offer, OfferKind, OfferState, Redemption  # noqa: E402
+from siyu.tables.surveys import RunState, Survey, SurveyAnswer, SurveyRun, SurveyVersion  # noqa: E402
 from siyu.tables.vocabulary import Attribute, AttributeType, Colour, Tag, TagGroup  # noqa: E402
 
 metadata = SQLModel.metadata
 
 __all__ = [
-    "OUT_OF_REACH", "OWN_HOURS",
-    "ApiToken", "Arm", "AsOf", "Attribute", "AttributeType", "AuditEntry", "BotAccount", "Broadcast",
-    "BroadcastClick", "BroadcastRevision", "BroadcastState", "Checkin", "Checkout", "CheckoutState",
+    "OUT_OF_REACH", "OWN_HOURS", "ApiToken", "Arm", "AsOf", "Attribute", "AttributeType", "AuditEntry", "BotAccount",
+    "Broadcast", "BroadcastClick", "BroadcastRevision", "BroadcastState", "Checkin", "Checkout", "CheckoutState",
     "CodeAsked", "CodeAttempt", "Colour", "Conversation", "ConversationLine", "ConversationNotice",
-    "ConversationState", "Coupon", "CouponState", "CustomDimension", "Delivery", "DeliveryState",
-    "DimensionRule", "DirtyDay", "Fan", "FanAttribute", "FanDay", "FanInterest", "FanLevel", "FanMetrics",
-    "FanScore", "FanTag", "HouseSecret", "Idempotency", "Inbox", "InboxState", "Interaction", "JobRun", "Lease",
-    "LevelChange", "LevelSize", "LoginTicket", "ModelFit", "Offer", "OfferAudience", "OfferCode", "OfferKind",
-    "OfferState", "Operator", "OperatorSession", "Outbox", "OutboxState", "Pacer", "PointsAccount",
+    "ConversationState", "Coupon", "CouponState", "CustomDimension", "Delivery", "DeliveryState", "DimensionRule",
+    "DirtyDay", "Fan", "FanAttribute", "FanDay", "FanInterest", "FanLevel", "FanMetrics", "FanScore", "FanTag",
+    "Feedback", "FeedbackTurn", "FollowUp", "HouseSecret", "Idempotency", "Inbox", "InboxState", "Interaction",
+    "JobRun", "Lease", "LevelChange", "LevelSize", "LoginTicket", "ModelFit", "Offer", "OfferAudience", "OfferCode",
+    "OfferKind", "OfferState", "Operator", "OperatorSession", "Outbox", "OutboxState", "Pacer", "PointsAccount",
     "PointsEntry", "PointsKind", "PointsLot", "PointsNote", "PointsProgramme", "PointsReward", "PointsRule",
-    "PollOffset", "Preference", "Product", "Purchase", "PurchaseItem", "Reach", "Redemption", "Referral",
-    "Refund", "RefundRequest", "RevisionLine", "RevisionState", "Role", "SavedSegment", "ScoreCut", "Source",
-    "Tag", "TagGroup", "Tier", "TierChange", "Timing", "Tombstone", "Topic", "TopicDeclined",
-    "metadata",
+    "PollOffset", "Preference", "Product", "Purchase", "PurchaseItem", "Reach", "Redemption", "Referral", "Refund",
+    "RefundRequest", "RevisionLine", "RevisionState", "Role", "RunState", "SavedSegment", "Scale", "ScoreCut",
+    "Source", "Survey", "SurveyAnswer", "SurveyRun", "SurveyVersion", "Tag", "TagGroup", "Tier", "TierChange",
+    "Timing", "Tombstone", "Topic", "TopicDeclined", "metadata",
 ]  # fmt: skip
