@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Select, and_, case, distinct, exists, func, or_, select
 from sqlmodel import col
 
-from siyu import conversations, fans, purchases
+from siyu import conversations, fans, followups, purchases
 from siyu.kit.clock import local_day
 from siyu.kit.database import ReadSession
 from siyu.segments import Direction, SegmentView
@@ -133,6 +133,7 @@ async def waiting(session: ReadSession) -> dict[str, int]:
         "home": await session.one(select(func.count()).where(col(RefundRequest.answered_at).is_(None))),
         "quarantine": await _quarantined(session),
         "conversations": await conversations.waiting(session),
+        "followups": await followups.overdue(session),
         "broadcasts": await session.one(select(func.count()).select_from(Broadcast).where(_needs_a_decision())),
     }
     return {section: count for section, count in counts.items() if count}

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete
 from sqlmodel import col, select
 
-from siyu import audit, broadcasts, conversations, expectations, mailroom, segments
+from siyu import audit, broadcasts, conversations, expectations, feedback, followups, mailroom, segments
 from siyu.app import App
 from siyu.audit import SIYU, Actor
 from siyu.kit.clock import local_day
@@ -235,6 +235,28 @@ async def _decide(app: App, _asked: bool) -> Done:
     return Done(touched=len(due), changed=decided)
 
 
+async def _ratings_are_due(app: App, session: ReadSession) -> bool:
+    return await feedback.any_due(session, now=app.clock())
+
+
+async def _ask_for_ratings(app: App, _asked: bool) -> Done:
+    async with app.database.writing() as session:
+        asked = await feedback.ask_due(session, zone=app.settings.zone, now=app.clock())
+    app.bells.outbox.set()
+    return Done(touched=asked, changed=asked)
+
+
+async def _followups_are_due(app: App, session: ReadSession) -> bool:
+    return await followups.any_due(session, now=app.clock())
+
+
+async def _remind(app: App, _asked: bool) -> Done:
+    async with app.database.writing() as session:
+        reminded = await followups.remind(session, site=app.settings.site, now=app.clock())
+    app.bells.outbox.set()
+    return Done(touched=reminded, changed=reminded)
+
+
 async def _tidy(app: App, _asked: bool) -> Done:
     now = app.clock()
     async with app.database.writing() as session:
@@ -264,5 +286,11 @@ JOBS: tuple[Job, ...] = (
         "score", phrase("What every buyer will probably do"), Daily(time(4, 15)), _score, _levels_are_free,
     ),
     Job("winners", phrase("Winners of compared broadcasts"), Every(lambda _: 60), _decide, _winners_are_due),
+    Job(
+        "ratings", phrase("How fans liked what they bought"), Every(lambda _: 600), _ask_for_ratings, _ratings_are_due,
+    ),
+    Job(
+        "followups", phrase("Reminders of what is to be followed up"), Every(lambda _: 60), _remind, _followups_are_due,
+    ),
     Job("tidy", phrase("Old mail and old lines of this list"), Every(lambda _: 3600), _tidy),
 )  # fmt: skip

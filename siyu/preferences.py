@@ -23,13 +23,17 @@ LIMITS = {
     "late_after_hours": (1, 24 * 7),
     "control_percent": (0, 50),
     "attribution_days": (1, 90),
+    "rating_after_hours": (0, 24 * 30),
+    "rating_every_days": (1, 365),
+    "rating_nps": (0, 1),
+    "followup_hours": (1, 24 * 30),
 }
 _BEYOND = phrase("a whole number from %(least)d to %(most)d")
 
 
 @dataclass(frozen=True)
 class Preferences:
-    """What is asked for when broadcasts are made; the defaults are what we ship."""
+    """What is asked for when broadcasts are made and ratings asked for; the defaults are what we ship."""
 
     undo_seconds: int = 15  # between the click and the first message
     approve_above: int | None = None  # recipients: above, a second person approves
@@ -39,6 +43,10 @@ class Preferences:
     late_after_hours: int = 2  # a broadcast that is later than this asks before it is sent
     control_percent: int = 0  # of all fans, who get no broadcast at all, to compare with
     attribution_days: int = 7  # a purchase within these counts as the broadcast's
+    rating_after_hours: int = 24  # between a purchase and the question how it was; 0: nobody is asked
+    rating_every_days: int = 30  # nobody is asked more often than once in these
+    rating_nps: int = 0  # 1: from 0 to 10, else in stars
+    followup_hours: int = 24  # in which somebody should have followed up a bad rating
 
 
 async def read(session: ReadSession) -> Preferences:
