@@ -24,6 +24,7 @@ COMMANDS = (
     ("shop", phrase("Look around and buy")),
     ("wallet", phrase("My coupons")),
     ("invite", phrase("Invite a friend")),
+    ("feedback", phrase("Tell us how you like it")),
     ("settings", phrase("Messages and language")),
     ("paysupport", phrase("Help with a payment")),
     ("mydata", phrase("See what we keep about me")),

@@ -11,7 +11,21 @@ from aiogram import Router
 from aiogram.enums import ChatType
 from aiogram.types import CallbackQuery, Message, PreCheckoutQuery
 
-from bot.routers import campaign, conversation, home, payments, posts, privacy, settings, shop, staff, support, wallet
+from bot.routers import (
+    campaign,
+    conversation,
+    home,
+    payments,
+    posts,
+    privacy,
+    questions,
+    rating,
+    settings,
+    shop,
+    staff,
+    support,
+    wallet,
+)
 from bot.routers.menu import unknown
 from bot.routers.scene import Answer, Method, Scene, Verb
 from siyu.broadcasts import Action, Press, parse_press
@@ -23,6 +37,7 @@ COMMANDS: Mapping[str, Verb] = {
     "shop": shop.shop,
     "wallet": wallet.wallet,
     "invite": home.invite,
+    "feedback": rating.rate_us,
     "settings": settings.settings,
     "mydata": privacy.my_data,
     "forgetme": privacy.forget_me,
@@ -35,6 +50,8 @@ PRESSES: Mapping[str, Verb] = {
     "b": campaign.pressed,
     "d": posts.pressed,
     "m": home.pressed,
+    "n": rating.pressed,
+    "q": questions.pressed,
     "s": shop.pressed,
     "w": wallet.pressed,
     "t": settings.pressed,
@@ -53,6 +70,8 @@ SHAPES: Mapping[str, re.Pattern[str]] = {
         "b": campaign.SHAPE,
         "d": posts.SHAPE,
         "m": home.SHAPE,
+        "n": rating.SHAPE,
+        "q": questions.SHAPE,
         "s": shop.SHAPE,
         "w": wallet.SHAPE,
         "t": settings.SHAPE,
@@ -92,8 +111,16 @@ def kind_of(data: str) -> Did | None:
         return None
     if verb is campaign.pressed:
         return _pressed(parse_press(data))
+    if _answers(verb, rest):
+        return None  # what was answered is written down when it is taken: an old button answers nothing
     viewed = shop.viewed(rest) if verb is shop.pressed else None
     return Did("view", viewed.sku) if viewed else Did("press", data)
+
+
+def _answers(verb: Verb, rest: str) -> bool:
+    return (verb is questions.pressed and questions.is_answer(rest)) or (
+        verb is rating.pressed and rating.is_answer(rest)
+    )
 
 
 def _pressed(press: Press | None) -> Did | None:
@@ -115,15 +142,23 @@ async def on_message(message: Message, **handed: Any) -> Answer:  # Any: what th
             return await payments.paid(scene, message.successful_payment, at=message.date)
         if message.refunded_payment:
             return await payments.refunded(scene, message.refunded_payment)
-        if offer := await posts.offered(scene, message):
-            return offer
         if message.text and message.text.startswith("/"):
             return await _command(scene, message.text)
-        if coupon := await wallet.typed(scene, message.text):
-            return coupon
-        return await conversation.said(scene, message) if conversation.is_talk(message) else None
+        return await _said(scene, message)
     except SiyuError as no:
         return scene.say(scene.voice.tell("refusal", said=scene.voice.refusal(no)))
+
+
+async def _said(scene: Scene, message: Message) -> Answer:
+    """An answer to a question of ours, an operator's post, a code, or plain talk."""
+    # A reply may be an operator's to a notice: an answer to a fan, not to us.
+    if not message.reply_to_message and (answer := await questions.taken(scene, message)):
+        return answer
+    if offer := await posts.offered(scene, message):
+        return offer
+    if coupon := await wallet.typed(scene, message.text):
+        return coupon
+    return await conversation.said(scene, message) if conversation.is_talk(message) else None
 
 
 async def on_press(query: CallbackQuery, **handed: Any) -> Answer:  # Any: as above

@@ -5,7 +5,7 @@ from typing import assert_never
 from aiogram.methods import AnswerCallbackQuery
 
 from bot.keyboards import keyboard, press
-from bot.routers import shop, wallet
+from bot.routers import questions, shop, wallet
 from bot.routers.scene import Answer, Scene
 from siyu import broadcasts, coupons, fans
 from siyu.broadcasts import Action, Press
@@ -30,6 +30,8 @@ async def pressed(scene: Scene, data: str) -> Answer:
             return await wallet.wallet(aside)
         case Action.ANSWER:
             return scene.toast(scene._("Thank you, we have your answer."))
+        case Action.SURVEY:
+            return await questions.begin(aside, asked.word or "", cause=f"broadcast:{asked.broadcast_id}")
         case Action.COPY | Action.SHARE:
             return refuse(scene)  # Telegram keeps these presses to itself: this one is forged
         case _ as never:

@@ -7,7 +7,7 @@ from aiogram.enums import ContentType, ParseMode
 from aiogram.types import Message
 
 from bot.recorder import TALK
-from bot.routers import home, staff
+from bot.routers import home, rating, staff
 from bot.routers.scene import Answer, Scene
 from siyu import conversations, operators
 from siyu.conversations import Notice, Said
@@ -32,6 +32,8 @@ async def said(scene: Scene, message: Message) -> Answer:
     if colleague is not None:
         return await _from_colleague(scene, colleague, message)
     await _tell(scene, await conversations.hearers(scene.session, scene.fan, here), message)
+    if await rating.taken(scene, message):
+        return scene.say(scene.voice.tell("told_why"))
     return await home.chat(scene, "heard")
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from bot.keyboards import copy, keyboard, link
-from bot.routers import settings, shop, staff, wallet
+from bot.routers import questions, settings, shop, staff, wallet
 from bot.routers.menu import menu
 from bot.routers.scene import Answer, Scene
 from bot.wording import COMMANDS, STAFF_COMMANDS
@@ -32,7 +32,8 @@ async def start(scene: Scene, payload: str) -> Answer:
     if payload.startswith("r_") and (card := await staff.card_for_staff(scene, payload.removeprefix("r_"))):
         return card
     friend = await referrals.referrer_of(scene.session, scene.fan.id or 0) if scene.newcomer else None
-    return scene.say(scene.voice.tell("welcome", fan=scene.fan, friend=friend, newcomer=scene.newcomer), menu(scene))
+    hello = scene.say(scene.voice.tell("welcome", fan=scene.fan, friend=friend, newcomer=scene.newcomer), menu(scene))
+    return [hello, *await questions.greet(scene)] if scene.newcomer else hello
 
 
 async def help_(scene: Scene, _rest: str = "") -> Answer:

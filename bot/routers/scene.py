@@ -7,7 +7,14 @@ from typing import Any, Protocol
 
 from aiogram.enums import ParseMode
 from aiogram.methods import AnswerCallbackQuery, EditMessageText, SendMessage, TelegramMethod
-from aiogram.types import CallbackQuery, InaccessibleMessage, InlineKeyboardMarkup, LinkPreviewOptions
+from aiogram.types import (
+    CallbackQuery,
+    InaccessibleMessage,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    ReplyKeyboardMarkup,
+    ReplyKeyboardRemove,
+)
 
 from bot.wording import Voice
 from siyu.app import App
@@ -19,6 +26,8 @@ Method = TelegramMethod[Any]  # Any: what Telegram answers, which nobody here wa
 Answer = Method | Sequence[Method] | None
 # What stands behind a command or the first word of a button's data; the text is the rest of it.
 Verb = Callable[["Scene", str], Awaitable[Answer]]
+
+Board = InlineKeyboardMarkup | ReplyKeyboardMarkup | ReplyKeyboardRemove
 
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 LONGEST_TOAST = 200  # characters in the answer to a press
@@ -66,7 +75,7 @@ class Scene:
         """A link that opens this bot with a start payload."""
         return f"https://t.me/{self.me.username}?start={payload}"
 
-    def say(self, text: str, keyboard: InlineKeyboardMarkup | None = None, *, to: int | None = None) -> SendMessage:
+    def say(self, text: str, keyboard: Board | None = None, *, to: int | None = None) -> SendMessage:
         """A new message, to the fan unless somebody else is named."""
         return SendMessage(
             chat_id=to or self.fan.telegram_id,

@@ -34,19 +34,28 @@ class Action(StrEnum):
     ANSWER = "answer"  # with a word of the operator's
     COPY = "copy"  # Telegram puts a code into the fan's clipboard, and nobody hears of it
     SHARE = "share"  # the fan's own link, to a friend
+    SURVEY = "survey"  # a questionnaire, by its key
 
 
-OPERATORS_ACTIONS = (Action.CLAIM, Action.SHOP, Action.WALLET, Action.ANSWER, Action.COPY, Action.SHARE)
+OPERATORS_ACTIONS = (
+    Action.CLAIM, Action.SHOP, Action.WALLET, Action.ANSWER, Action.COPY, Action.SHARE, Action.SURVEY,
+)  # fmt: skip
 _PRESSED = (Action.CLAIM, Action.SHOP, Action.WALLET, Action.MUTE)  # in a word of their own
-# What stands behind `b:`. An answer is marked, so that no word can be taken for an action, or for the mark of a test.
-SHAPE = rf"([1-9][0-9]{{0,17}}):({'|'.join(_PRESSED)}|=[^:\s]{{1,30}})(:test)?"
+_SURVEY = re.compile(r"[a-z][a-z0-9_]{0,29}")
+# What stands behind `b:`. An answer and a questionnaire are marked, so that no word can be taken for an action, or for
+# the mark of a test.
+SHAPE = rf"([1-9][0-9]{{0,17}}):({'|'.join(_PRESSED)}|=[^:\s]{{1,30}}|\?{_SURVEY.pattern})(:test)?"
 _DATA = re.compile(f"b:{SHAPE}")
-_WITH_VALUE = (Action.ANSWER, Action.COPY)
+_WITH_VALUE = (Action.ANSWER, Action.COPY, Action.SURVEY)
+_MARKS = {Action.ANSWER: "=", Action.SURVEY: "?"}  # their value comes back with the press
 
 
 @dataclass(frozen=True)
 class Button:
-    """A link or an action; never both. `value` is the word answered, or the code copied, with placeholders."""
+    """A link or an action; never both.
+
+    `value` is the word answered, the code copied, with placeholders, or the key of a questionnaire.
+    """
 
     text: str
     url: str | None = None
@@ -68,12 +77,12 @@ class Press:
     broadcast_id: int
     action: Action
     test: bool = False
-    word: str | None = None  # of an answer
+    word: str | None = None  # of an answer, or a questionnaire's key
 
     @property
     def data(self) -> str:
         """At most 64 bytes, as Telegram wants: 18 digits and the longest answer make 57."""
-        asked = f"={self.word}" if self.action is Action.ANSWER else self.action
+        asked = f"{_MARKS[self.action]}{self.word}" if self.action in _MARKS else self.action
         return f"b:{self.broadcast_id}:{asked}{':test' if self.test else ''}"
 
 
@@ -123,6 +132,8 @@ def parse_press(data: str) -> Press | None:
     if asked.startswith("="):
         word = asked[1:]
         return Press(int(match[1]), Action.ANSWER, test, word) if _is_answer(word) else None
+    if asked.startswith("?"):
+        return Press(int(match[1]), Action.SURVEY, test, asked[1:])
     return Press(int(match[1]), Action(asked), test)
 
 
@@ -164,6 +175,8 @@ def label(action: Action, words: Words) -> str:
             return _("📋 Copy the code")
         case Action.SHARE:
             return _("📣 Send to a friend")
+        case Action.SURVEY:
+            return _("📝 Answer a few questions")
         case _ as never:
             assert_never(never)
 
@@ -213,6 +226,8 @@ def _value_mistakes(action: Action, value: str, where: tuple[str | int, ...]) ->
             "an answer is one word of at most %(most)d bytes (a Chinese sign is 3), without : and =",
             where=where, most=most,
         )  # fmt: skip
+    if action is Action.SURVEY and not _SURVEY.fullmatch(value):
+        yield Invalid("name the questionnaire by its key", where=where)
     if action is Action.COPY and not (0 < len(value) <= LONGEST_COPIED and is_printable(value)):
         yield Invalid("what is copied has 1 to %(most)d plain characters", where=where, most=LONGEST_COPIED)
 
@@ -250,7 +265,7 @@ def _key(button: Button, place: str, broadcast_id: int, words: Words, hand: Hand
     if button.is_(Action.SHARE):
         return {"text": button.text, "url": _shared(hand.referral_link, words)} if hand.referral_link else None
     action = Action(str(button.action))
-    return _pressed(button.text, Press(broadcast_id, action, test, button.value if action is Action.ANSWER else None))
+    return _pressed(button.text, Press(broadcast_id, action, test, button.value if action in _MARKS else None))
 
 
 def _shared(link: str, words: Words) -> str:

@@ -13,13 +13,13 @@ from siyu import audit
 from siyu.audit import Actor
 from siyu.broadcasts import comparing, content, timing
 from siyu.broadcasts.audience import is_segment
-from siyu.broadcasts.buttons import Rows, check_buttons, is_printable
+from siyu.broadcasts.buttons import Action, Rows, check_buttons, is_printable
 from siyu.broadcasts.following import Follows
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Conflict, Invalid, NotFound
 from siyu.kit.paging import Page, cursor_of, key_of
 from siyu.segments import saved
-from siyu.tables import Broadcast, BroadcastState, Offer, Timing, Topic
+from siyu.tables import Broadcast, BroadcastState, Offer, Survey, Timing, Topic
 
 Json = Mapping[str, Any]  # Any: checked by whoever it belongs to
 
@@ -195,6 +195,7 @@ async def mistakes(session: ReadSession, draft: Draft, *, now: datetime | None =
         *await _audience_mistakes(session, draft),
         *await _topic_mistakes(session, draft),
         *await _offer_mistakes(session, draft, now),
+        *await _survey_mistakes(session, draft),
         *await _following_mistakes(session, draft),
     ]
 
@@ -348,6 +349,27 @@ async def _offer_mistakes(session: ReadSession, draft: Draft, now: datetime | No
     if now is not None and offer.ends_at <= now:
         return [Invalid("this offer has ended: choose another, or take it off", where=("offer",))]
     return []
+
+
+async def _survey_mistakes(session: ReadSession, draft: Draft) -> Iterable[Invalid]:
+    """A button that would begin nothing, told at its place."""
+    boards = [draft.buttons, *(one.get("buttons") or () for one in (*draft.versions.values(), *draft.variants))]
+    keys = {
+        button.value or "": place
+        for rows in boards
+        for y, row in enumerate(check_buttons(rows)[0])
+        for place, button in ((("buttons", y, x, "value"), button) for x, button in enumerate(row))
+        if button.is_(Action.SURVEY)
+    }
+    if not keys:
+        return []
+    asked = select(col(Survey.key)).where(col(Survey.version) > 0, col(Survey.archived_at).is_(None))
+    known = set(await session.all(asked.where(col(Survey.key).in_(keys))))
+    return [
+        Invalid("no questionnaire “%(key)s” is published", where=place, key=key)
+        for key, place in keys.items()
+        if key not in known
+    ]
 
 
 async def _following_mistakes(session: ReadSession, draft: Draft) -> Iterable[Invalid]:

@@ -75,6 +75,12 @@ class Pieces:
         return frozenset(button.value or "" for button in asked)
 
     @cached_property
+    def surveys(self) -> frozenset[str]:
+        """The questionnaires that its buttons begin, by key."""
+        asked = (button for one in self.editions for _, button in one.buttons() if button.is_(Action.SURVEY))
+        return frozenset(button.value or "" for button in asked)
+
+    @cached_property
     def numbered(self) -> Sequence[tuple[str, Button]]:
         return tuple(placed for one in self.editions for placed in one.buttons())
 

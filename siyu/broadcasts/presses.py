@@ -1,6 +1,6 @@
 """Presses under a broadcast: honoured only from a fan it went to, written down once."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, literal, update
@@ -47,12 +47,7 @@ async def clicked(session: WriteSession, delivery: Delivery, button: str, *, now
 
 async def answers_to(session: ReadSession, broadcast_id: int) -> frozenset[str]:
     """The words its buttons answer with, as it was sent or written anew."""
-    broadcast = await session.get(Broadcast, broadcast_id)
-    if broadcast is None:
-        return frozenset()
-    anew = await session.all(select(BroadcastRevision).where(BroadcastRevision.broadcast_id == broadcast_id))
-    revised = tuple(Edition((), "", check_buttons(one.buttons)[0]) for one in anew)
-    return pieces_of(broadcast).answers | Pieces(revised).answers
+    return frozenset[str]().union(*[pieces.answers for pieces in await _pieces(session, broadcast_id)])
 
 
 async def offer_of(session: ReadSession, pressed: Press) -> int | None:
@@ -72,8 +67,22 @@ async def were_sent(session: ReadSession, claimed: Collection[tuple[int, int]]) 
 
 
 async def _is_asked(session: ReadSession, pressed: Press) -> bool:
-    """An answer is one of those that were asked for; a forged word is none."""
-    return pressed.action is not Action.ANSWER or pressed.word in await answers_to(session, pressed.broadcast_id)
+    """An answer is one of those that were asked for, and so is a questionnaire; a forged word is none."""
+    if pressed.action is Action.ANSWER:
+        return pressed.word in await answers_to(session, pressed.broadcast_id)
+    if pressed.action is Action.SURVEY:
+        return any(pressed.word in pieces.surveys for pieces in await _pieces(session, pressed.broadcast_id))
+    return True
+
+
+async def _pieces(session: ReadSession, broadcast_id: int) -> Sequence[Pieces]:
+    """A broadcast as it was sent, and as it was written anew."""
+    broadcast = await session.get(Broadcast, broadcast_id)
+    if broadcast is None:
+        return []
+    anew = await session.all(select(BroadcastRevision).where(BroadcastRevision.broadcast_id == broadcast_id))
+    revised = tuple(Edition((), "", check_buttons(one.buttons)[0]) for one in anew)
+    return [pieces_of(broadcast), Pieces(revised)]
 
 
 async def _it_arrived(session: WriteSession, delivery: Delivery, now: datetime) -> None:

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, case, func, update
+from sqlalchemy import and_, bindparam, case, func, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select, tuple_
 
 from siyu.kit.database import ReadSession, WriteSession
-from siyu.tables import Conversation, ConversationLine, ConversationState, Delivery
+from siyu.tables import Conversation, ConversationLine, ConversationState, Delivery, Fan
 
 Thread = tuple[int, int]  # a fan, and a message of ours in their chat
 
@@ -37,6 +37,26 @@ async def hear(session: WriteSession, heard: Sequence[Heard]) -> None:
     await session.run_many(_waits(session), _waiting(line for cause, line in fresh.items() if cause in new))
     edited = [{"line": line.cause, "words": line.text} for line in heard if line.edited]
     await session.run_many(_AMEND, edited)
+
+
+async def needs_no_answer(session: WriteSession, fan: Fan, cause: str) -> None:
+    """A line that answered a question of ours stays in the talk, and nobody waits because of it."""
+    heard = await session.first(select(ConversationLine).where(ConversationLine.cause == cause))
+    if heard is None:
+        return
+    theirs = col(Conversation.fan_id) == fan.id, col(Conversation.unread) > 0
+    last = col(Conversation.unread) == 1
+    # Whom nobody is in charge of was not open before this line.
+    closes = and_(last, col(Conversation.assigned_to).is_(None))
+    await session.run(
+        update(Conversation)
+        .where(*theirs)
+        .values(
+            unread=col(Conversation.unread) - 1,
+            waiting_since=case((last, None), else_=col(Conversation.waiting_since)),
+            state=case((closes, ConversationState.CLOSED), else_=col(Conversation.state)),
+        )
+    )
 
 
 _AMEND = (
