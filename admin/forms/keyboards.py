@@ -11,7 +11,7 @@ Json = Mapping[str, Any]  # Any: a button as it is kept
 
 LINK = "url"
 # What an operator may choose, in the order of the menu.
-KINDS = (LINK, Action.CLAIM, Action.SHOP, Action.WALLET, Action.ANSWER, Action.COPY, Action.SHARE)
+KINDS = (LINK, Action.CLAIM, Action.SHOP, Action.WALLET, Action.ANSWER, Action.COPY, Action.SHARE, Action.SURVEY)
 
 # The number in the name of a field, written one way only.
 PLACE = re.compile(r"0|[1-9][0-9]{0,3}")
@@ -28,7 +28,7 @@ class Key:
     def as_json(self) -> dict[str, str]:
         if self.kind == LINK:
             return {"text": self.text, "url": self.value}
-        value = {"value": self.value} if self.kind in (Action.ANSWER, Action.COPY) else {}
+        value = {"value": self.value} if self.kind in (Action.ANSWER, Action.COPY, Action.SURVEY) else {}
         return {"text": self.text, "action": self.kind, **value}
 
 

@@ -1,6 +1,7 @@
 """The pages of fans: everybody, and one of them with all that is known."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Request, Response
@@ -27,6 +28,7 @@ from siyu import (
     conversations,
     coupons,
     fans,
+    followups,
     privacy,
     purchases,
     referrals,
@@ -166,6 +168,9 @@ async def _portrait(request: Request, session: ReadSession, found: Fan) -> Conte
     whole = await segments.whole(session)
     return {
         "said": await conversations.lines_of(session, fan_id, limit=LINES),
+        "tasks": await followups.of_fan(session, fan_id),
+        "followup_why": partial(followups.why_of, words=words_of(request)),
+        "moment": now,
         "tags": await tags.tags_of(session, fan_id),
         "words": await tags.words_like(session),
         "definitions": await attributes.definitions(session),
