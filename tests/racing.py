@@ -7,16 +7,18 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlmodel import col
 
-from siyu import coupons
+from siyu import coupons, points
 from siyu.app import App, open_app
 from siyu.kit.database import Database
 from siyu.kit.errors import Conflict
 from siyu.kit.money import Money
 from siyu.settings import Settings
-from siyu.tables import Fan, Idempotency, Offer
+from siyu.tables import Fan, Idempotency, Offer, PointsAccount, PointsEntry, PointsKind
 
 # One try of one fan; True when it was granted.
 Try = Callable[[App, int, int, str, datetime], Awaitable[bool]]
+# The same of 7 points.
+Spend = Callable[[App, int, str, datetime], Awaitable[bool]]
 
 
 async def claim(app: App, offer_id: int, fan_id: int, key: str, now: datetime) -> bool:
@@ -84,3 +86,41 @@ async def wrong_grants(database: Database) -> int:
     async with database.reading() as session:
         granted = select(func.count()).where(col(Idempotency.key).startswith("grant:"))
         return await session.one(granted)
+
+
+async def spend_points(app: App, fan_id: int, key: str, now: datetime) -> bool:
+    """The house's way, 7 points."""
+    try:
+        async with app.database.writing() as session:
+            return await points.spend(session, fan_id, 7, f"{key}:{fan_id}", now=now)
+    except Conflict:
+        return False
+
+
+async def spend_points_wrongly(app: App, fan_id: int, key: str, now: datetime) -> bool:
+    """Read, test, write back: each line is right, and the balance is not."""
+    async with app.database.reading() as session:
+        have = (await session.one(select(PointsAccount).where(col(PointsAccount.fan_id) == fan_id))).balance
+    if have < 7:
+        return False
+    async with app.database.writing() as session:
+        mine = update(PointsAccount).where(col(PointsAccount.fan_id) == fan_id)
+        await session.run(mine.values(balance=have - 7))
+        line = PointsEntry(fan_id=fan_id, kind=PointsKind.SPENT, cause=f"{key}:{fan_id}", delta=-7, at=now)
+        session.add(line)
+    return True
+
+
+def spending_of_a_process(
+    url: str, tries: Spend, fan_ids: Sequence[int], who: str, now: datetime, times: int = 10
+) -> None:
+    """A process of its own: so many times 7 points of each of these fans."""
+
+    async def run() -> None:
+        app = open_app(Settings(database_url=url))
+        for n in range(times):
+            for fan_id in fan_ids:
+                await tries(app, fan_id, f"{who}:{n}", now)
+        await app.close()
+
+    asyncio.run(run())
