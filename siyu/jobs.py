@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete
 from sqlmodel import col, select
 
-from siyu import audit, broadcasts, conversations, expectations, feedback, followups, mailroom, segments
+from siyu import audit, broadcasts, conversations, coupons, expectations, feedback, followups, mailroom, segments
 from siyu.app import App
 from siyu.audit import SIYU, Actor
 from siyu.kit.clock import local_day
@@ -257,11 +257,45 @@ async def _remind(app: App, _asked: bool) -> Done:
     return Done(touched=reminded, changed=reminded)
 
 
+async def _coupons_end_soon(app: App, session: ReadSession) -> bool:
+    return await coupons.any_to_remind(session, now=app.clock())
+
+
+async def _remind_of_coupons(app: App, _asked: bool) -> Done:
+    """Five hundred a transaction; who sleeps now is asked again in ten minutes."""
+    reminded, after = 0, 0
+    while True:
+        async with app.database.writing() as session:
+            done = await coupons.remind_some(session, after=after, zone=app.settings.zone, now=app.clock())
+        reminded += done.fans
+        if done.last is None:
+            break
+        after = done.last
+    if reminded:
+        app.bells.outbox.set()
+    return Done(touched=reminded)
+
+
+async def _coupons_are_over(app: App, session: ReadSession) -> bool:
+    return await coupons.any_expired(session, now=app.clock())
+
+
+async def _label_coupons(app: App, _asked: bool) -> Done:
+    labelled = 0
+    while True:
+        async with app.database.writing() as session:
+            found = await coupons.label_expired(session, now=app.clock())
+        labelled += found
+        if not found:
+            return Done(touched=labelled)
+
+
 async def _tidy(app: App, _asked: bool) -> Done:
     now = app.clock()
     async with app.database.writing() as session:
         dropped = await mailroom.prune(session, now=now)
         dropped += await conversations.forget_notices(session, now=now)
+        dropped += await coupons.forget_attempts(session, now=now)
         dropped += await session.run(delete(JobRun).where(col(JobRun.started_at) < now - RUNS_KEPT))
     return Done(touched=dropped)
 
@@ -292,5 +326,7 @@ JOBS: tuple[Job, ...] = (
     Job(
         "followups", phrase("Reminders of what is to be followed up"), Every(lambda _: 60), _remind, _followups_are_due,
     ),
+    Job("reminders", phrase("A word before coupons end"), Every(lambda _: 600), _remind_of_coupons, _coupons_end_soon),
+    Job("expiry", phrase("Labels of coupons that are over"), Every(lambda _: 600), _label_coupons, _coupons_are_over),
     Job("tidy", phrase("Old mail and old lines of this list"), Every(lambda _: 3600), _tidy),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from admin.api.doors import At, House, Reader, Reading, Shape, Writer, Writing
 from siyu import coupons, segments
+from siyu.broadcasts.comparing import uplift
 from siyu.coupons import NewOffer
 from siyu.kit.database import ReadSession
 from siyu.kit.money import known_currency
@@ -114,6 +115,37 @@ class PausedAnswer(Shape):
     paused: int
 
 
+class WayShown(Shape):
+    way: str
+    claimed: int
+    redeemed: int
+
+
+class ChannelShown(Shape):
+    channel: str
+    redeemed: int
+    currency: str
+    discount_minor: int
+    revenue_minor: int = Field(description="What was paid after the discount.")
+
+
+class UpliftShown(Shape):
+    treated: int
+    bought: int
+    held: int
+    held_bought: int
+    difference: float
+    low: float
+    high: float
+    enough: bool
+
+
+class ResultsAnswer(Shape):
+    ways: list[WayShown]
+    channels: list[ChannelShown]
+    uplift: UpliftShown | None
+
+
 class RevokedAnswer(Shape):
     revoked: int
     held: int = Field(description="Coupons in a payment under way; ask again in half an hour.")
@@ -199,6 +231,25 @@ async def issue(offer_id: OfferId, order: IssueOrder, program: Writer, at: At, a
         app.database, program.actor, offer_id, fans, key=order.idempotency_key, zone=at.zone, clock=app.clock
     )
     return IssueAnswer(issued=done.issued, already=done.already, refused=done.refused + done.held_out + strangers)
+
+
+@router.get("/{offer_id}/results", summary="How it was claimed, where it was used, what was paid")
+async def results(offer_id: OfferId, program: Reader, session: Reading) -> ResultsAnswer:
+    """`uplift`: how many more of those it was issued to bought within 30 days than of those left out by lot."""
+    found = await coupons.effects(session, offer_id)
+    arms = found.compared
+    against = uplift(arms.treated, arms.bought, arms.held, arms.held_bought) if arms else None
+    return ResultsAnswer(
+        ways=[WayShown.model_validate(way) for way in found.ways],
+        channels=[
+            ChannelShown(
+                channel=till.channel, redeemed=till.redeemed, currency=till.discount.currency,
+                discount_minor=till.discount.minor, revenue_minor=till.revenue.minor,
+            )
+            for till in found.tills
+        ],
+        uplift=UpliftShown.model_validate(against) if against else None,
+    )  # fmt: skip
 
 
 @router.post("/{offer_id}/revoke", summary="Take back every unused coupon of a paused offer")

@@ -29,7 +29,8 @@ from admin.pages.frame import (
     words_of,
 )
 from siyu import coupons, home, segments
-from siyu.coupons import Carried, Use
+from siyu.broadcasts.comparing import Uplift, uplift
+from siyu.coupons import Carried, Compared, Use
 from siyu.kit.database import ReadSession
 from siyu.kit.errors import Conflict, Invalid
 from siyu.kit.wording import phrase
@@ -354,12 +355,18 @@ async def _around(request: Request, session: ReadSession, found: Offer, segment:
         "ceiling": coupons.ceiling(found),
         "in_stars": coupons.ceiling_in_stars(found),
         "codes": await coupons.count_codes(session, found.id or 0),
+        "effects": (found_effects := await coupons.effects(session, found.id or 0)),
+        "uplift": _uplift(found_effects.compared),
         "unused": await coupons.could_be_revoked(session, found.id or 0),
         "dimensions": segments.grouped(views),
         "segment": segment,
         "zone": app_of(request).settings.timezone,
         "link": f"https://t.me/{account.username}?start=o_{found.code}" if account else "",
     }
+
+
+def _uplift(compared: Compared | None) -> Uplift | None:
+    return uplift(compared.treated, compared.bought, compared.held, compared.held_bought) if compared else None
 
 
 def _page(request: Request, title: str, within: Offer | None = None) -> Page:

@@ -1,11 +1,25 @@
 """The books of coupons: every promise of a counter, checked against the rows it counts."""
 
-from sqlalchemy import ColumnElement, Executable, SQLColumnExpression, and_, case, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    SQLColumnExpression,
+    String,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
 from sqlmodel import col
 
 from siyu.kit.books import Breach
 from siyu.kit.database import ReadSession
-from siyu.tables import Coupon, CouponState, Offer, Redemption
+from siyu.tables import Coupon, CouponState, Idempotency, Offer, OfferCode, Redemption
 
 
 async def books(session: ReadSession) -> list[Breach]:
@@ -46,6 +60,23 @@ _per_fan = (
     select(col(Coupon.offer_id).label("offer_id"), col(Coupon.fan_id).label("fan_id"), func.count().label("held"))
     .group_by(col(Coupon.offer_id), col(Coupon.fan_id))
     .subquery()
+)
+_per_day = (
+    select(col(Coupon.offer_id).label("offer_id"), func.count().label("claimed"))
+    .join(Offer, col(Offer.id) == col(Coupon.offer_id))
+    .where(col(Offer.daily_cap).is_not(None))
+    .group_by(col(Coupon.offer_id), col(Coupon.day))
+    .subquery()
+)
+_unused = (col(Coupon.state) == CouponState.ACTIVE, col(Coupon.state) == CouponState.REVOKED)
+_half_held = col(Coupon.hold_checkout_id).is_(None) != col(Coupon.hold_until).is_(None)
+_taken_by = exists().where(
+    col(Coupon.offer_id) == col(OfferCode.offer_id),
+    col(Coupon.claim_key) == literal("code:") + col(OfferCode.code) + ":" + cast(col(OfferCode.fan_id), String),
+)
+_foreign_use = or_(
+    col(Redemption.offer_id) != col(Coupon.offer_id),
+    col(Redemption.fan_id) != col(Coupon.fan_id),
 )
 _twice = (
     select(col(Redemption.coupon_id).label("coupon_id"), func.count().label("uses"))
@@ -90,6 +121,49 @@ _CHECKS: tuple[tuple[str, Executable], ...] = (
         .where(_per_fan.c.held > col(Offer.per_fan)),
     ),
     ("a coupon is used once", select(literal("coupon"), _twice.c.coupon_id, _twice.c.uses, literal(1))),
+    (
+        "coupons of a day ≤ daily_cap",
+        select(literal("offer"), _per_day.c.offer_id, _per_day.c.claimed, col(Offer.daily_cap))
+        .join(Offer, col(Offer.id) == _per_day.c.offer_id)
+        .where(_per_day.c.claimed > col(Offer.daily_cap)),
+    ),
+    (
+        "only an unused coupon is held, for one payment and until a moment",
+        select(literal("coupon"), col(Coupon.id), col(Coupon.state), col(Coupon.hold_checkout_id)).where(
+            or_(_half_held, and_(col(Coupon.hold_until).is_not(None), not_(or_(*_unused))))
+        ),
+    ),
+    (
+        "a used coupon has its moment, and no other",
+        select(literal("coupon"), col(Coupon.id), col(Coupon.state), col(Coupon.redeemed_at)).where(
+            (col(Coupon.state) == CouponState.REDEEMED) != col(Coupon.redeemed_at).is_not(None)
+        ),
+    ),
+    (
+        "0 ≤ discount ≤ price",
+        select(
+            literal("redemption"), col(Redemption.id), col(Redemption.discount_minor), col(Redemption.amount_minor)
+        ).where(or_(col(Redemption.discount_minor) < 0, col(Redemption.discount_minor) > col(Redemption.amount_minor))),
+    ),
+    (
+        "a redemption is of its coupon's offer and fan",
+        select(literal("redemption"), col(Redemption.id), col(Redemption.fan_id), col(Coupon.fan_id))
+        .join(Coupon, col(Coupon.id) == col(Redemption.coupon_id))
+        .where(_foreign_use),
+    ),
+    (
+        "a printed code that is taken is one coupon",
+        select(literal("code"), col(OfferCode.code), col(OfferCode.fan_id), literal("no coupon")).where(
+            col(OfferCode.fan_id).is_not(None), not_(_taken_by)
+        ),
+    ),
+    (
+        "every key has its first answer",
+        select(literal("key"), col(Idempotency.key), literal("nothing"), literal("an answer")).where(
+            col(Idempotency.answer).is_(None),
+            or_(col(Idempotency.key).startswith("claim:"), col(Idempotency.key).startswith("redeem:")),
+        ),
+    ),
     (
         "no coupon outlives its offer",
         select(literal("coupon"), col(Coupon.id), col(Coupon.valid_until), col(Offer.ends_at))

@@ -176,9 +176,9 @@ async def _exchange(session: WriteSession, fan: Fan, text: str, *, zone: ZoneInf
     if carried is not None and carried.coupon.fan_id == fan.id:
         return Entered(carried)
     code = spelled(text)
-    for (offer_id,) in await session.returning(_take(code, fan, now)) or await _offer_of_word(session, code):
+    for offer_id, known in await session.returning(_take(code, fan, now)) or await _offer_of_word(session, code):
         offer = await get_offer(session, offer_id)
-        done: Claimed = await claim(session, offer, fan, claim_key=f"code:{code}", zone=zone, now=now)
+        done: Claimed = await claim(session, offer, fan, claim_key=f"code:{known}", zone=zone, now=now)
         return Entered(Carried(done.coupon, offer), done.is_new)
     raise _not_good()
 
@@ -189,12 +189,12 @@ def _take(code: str, fan: Fan, now: datetime) -> Executable:
     free = or_(col(OfferCode.fan_id).is_(None), col(OfferCode.fan_id) == fan.id)
     at = func.coalesce(col(OfferCode.taken_at), literal(now, Instant()))
     taken = update(OfferCode).where(printed, free).values(fan_id=fan.id, taken_at=at)
-    return taken.returning(col(OfferCode.offer_id))
+    return taken.returning(col(OfferCode.offer_id), col(OfferCode.code))
 
 
-async def _offer_of_word(session: ReadSession, word: str) -> Sequence[tuple[int]]:
+async def _offer_of_word(session: ReadSession, word: str) -> Sequence[tuple[int, str]]:
     found = await session.first(select(col(Offer.id)).where(col(Offer.shared_code) == word))
-    return [(found,)] if found is not None else []
+    return [(found, word)] if found is not None else []
 
 
 async def _must_have_room(session: ReadSession, offer_id: int, number: int) -> None:

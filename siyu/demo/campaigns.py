@@ -73,6 +73,7 @@ def offers_of(currency: str, now: datetime) -> tuple[NewOffer, ...]:
             valid_days=30,
             budget_minor=2_000_000,
             shared_code="TEATIME",
+            holdout_percent=10,
             products=(),
         ),
         NewOffer(

@@ -319,3 +319,21 @@ async def test_codes_come_and_go_by_the_api_and_everything_can_be_stopped(app: A
     assert (early.status_code, early.json()["reason"]) == (409, "active")
     assert paused == {"paused": 1}
     assert revoked == {"revoked": 0, "held": 0}
+
+
+async def test_what_an_offer_brought_is_told_by_channel(app: App) -> None:
+    async with program(app) as shop:
+        await _community(app, shop)
+        offer = (await shop.post("/api/v1/offers", json=OFFER)).json()
+        address = f"/api/v1/offers/{offer['id']}"
+        await shop.post(f"{address}/activate")
+        await shop.post(f"{address}/issue", json={"telegram_ids": [1, 2], "idempotency_key": "march"})
+        code = await _code_of(app, 1)
+        sale = {"code": code, "amount_minor": 3000, "currency": "CNY", "idempotency_key": "bill 1"}
+        redeemed = (await shop.post("/api/v1/coupons/redeem", json=sale)).json()
+        found = (await shop.get(f"{address}/results")).json()
+
+    assert found["ways"] == [{"way": "issue", "claimed": 2, "redeemed": 1}]
+    (till,) = found["channels"]
+    assert (till["channel"], till["revenue_minor"]) == ("api", 3000 - redeemed["discount_minor"])
+    assert found["uplift"] is None
