@@ -20,6 +20,7 @@ from siyu import logs, operators, schema
 from siyu.app import App, open_app
 from siyu.audit import Actor
 from siyu.demo import history
+from siyu.demo.asked import ask
 from siyu.demo.campaigns import live_ninety_days
 from siyu.demo.community import Person, invent
 from siyu.demo.plans import plan
@@ -86,6 +87,7 @@ async def _prepare(app: App, count: int) -> list[Person]:
             await history.write(app, people)
             await watch(app, now=now - timedelta(days=91))
             await choose(app, now=now - timedelta(days=60), dice=Random(5))
+            await ask(app, now=now, dice=Random(6))
             await live_ninety_days(app, now=now)
             await plan(app, writer, now=now)
             await talk(app, now=now)

@@ -39,7 +39,8 @@ async def rate(
     session: WriteSession, fan: Fan, feedback_id: int, number: int, *, zone: ZoneInfo, now: datetime
 ) -> Thanks:
     """The fan's rating, once. Raises Conflict for a second one, and for a question that was not put to this fan."""
-    asked = await session.first(select(Feedback).where(Feedback.id == feedback_id, Feedback.fan_id == fan.id))
+    theirs = select(Feedback).where(col(Feedback.id) == feedback_id, col(Feedback.fan_id) == fan.id)
+    asked = await session.first(theirs.execution_options(populate_existing=True))
     if asked is None or number not in MARKS[asked.scale]:
         raise Conflict("this button does not work any more", reason="forged")
     unrated = col(Feedback.id) == feedback_id, col(Feedback.rating).is_(None)
@@ -76,7 +77,8 @@ async def listens(session: ReadSession, fan: Fan, *, now: datetime) -> bool:
 async def words_wanted(session: ReadSession, fan: Fan, *, zone: ZoneInfo, now: datetime) -> Feedback | None:
     """The rating that plain words are about: a fan who did something else since is talking to us instead."""
     theirs = col(Feedback.fan_id) == fan.id, col(Feedback.rating).is_not(None)
-    last = await session.first(select(Feedback).where(*theirs).order_by(col(Feedback.rated_at).desc()).limit(1))
+    newest = select(Feedback).where(*theirs).order_by(col(Feedback.rated_at).desc()).limit(1)
+    last = await session.first(newest.execution_options(populate_existing=True))
     if last is None or last.words is not None or last.rated_at is None or last.rated_at < now - LISTENING:
         return None
     day = local_day(last.rated_at, zone)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlmodel import col
 
 from siyu.kit.database import ReadSession
-from siyu.kit.paging import Page, cursor_of, key_of
+from siyu.kit.paging import Page, cursor_of, key_of, moment_of
 from siyu.surveys import Nps, nps_of
 from siyu.tables import Fan, Feedback, Scale
 
@@ -55,9 +55,16 @@ async def figures(session: ReadSession, *, since: datetime) -> Figures:
 async def latest(session: ReadSession, *, cursor: str | None = None, limit: int = 30) -> Page[Rated]:
     """The newest ratings first."""
     joined = select(Feedback, Fan).join(Fan, col(Fan.id) == col(Feedback.fan_id))
-    statement = joined.where(col(Feedback.rating).is_not(None)).order_by(col(Feedback.id).desc())
+    newest = col(Feedback.rated_at).desc(), col(Feedback.id).desc()
+    statement = joined.where(col(Feedback.rating).is_not(None)).order_by(*newest)
     if cursor:
-        statement = statement.where(col(Feedback.id) < key_of(cursor, length=1)[0])
+        seconds, last = key_of(cursor, length=2)
+        at, rated_at = moment_of(seconds), col(Feedback.rated_at)
+        statement = statement.where(or_(rated_at < at, and_(rated_at == at, col(Feedback.id) < last)))
     rows = await session.rows(statement.limit(limit + 1))
     found = [Rated(*row) for row in rows[:limit]]
-    return Page(found, cursor_of((found[-1].feedback.id or 0,)) if len(rows) > limit else None)
+    return Page(found, _cursor(found[-1].feedback) if len(rows) > limit else None)
+
+
+def _cursor(last: Feedback) -> str:
+    return cursor_of((int(last.rated_at.timestamp()) if last.rated_at else 0, last.id or 0))

@@ -12,7 +12,7 @@ from siyu.surveys.content import CHOSEN, Content, Kind, Question, read_content
 from siyu.surveys.recommending import Nps, nps_of
 from siyu.tables import Fan, RunState, Survey, SurveyAnswer, SurveyRun, SurveyVersion
 
-LATEST = 20  # words shown of each question
+LATEST = 8  # words shown of each question
 _PAGE = 500  # runs read at once for a file
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, or_, update
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select, update
+from sqlmodel import col
 
 from siyu import attributes, interactions, points
 from siyu.interactions import Interacted
@@ -158,7 +158,7 @@ async def words_wanted(session: ReadSession, fan: Fan, *, zone: ZoneInfo) -> Ask
 
 async def find_open(session: ReadSession, fan: Fan) -> Asked | None:
     """What the fan is being asked."""
-    run = await session.first(select(SurveyRun).where(*_open_of(fan)))
+    run = await session.first(_fresh(*_open_of(fan)))
     if run is None:
         return None
     return await _standing(session, run, await content_of(session, run.survey_id, run.version))
@@ -172,7 +172,7 @@ def places(chosen: str) -> frozenset[int]:
 async def _known(session: ReadSession, fan: Fan, survey: Survey, cause: str) -> SurveyRun | None:
     """The run to go on with: of this cause, or any that is open."""
     theirs = col(SurveyRun.survey_id) == survey.id, col(SurveyRun.fan_id) == fan.id
-    found = await session.all(select(SurveyRun).where(*theirs))
+    found = await session.all(_fresh(*theirs))
     same = next((run for run in found if run.cause == cause), None)
     if same is not None and same.state is RunState.DONE:
         raise Conflict("you have answered these questions already: thank you", reason="answered")
@@ -180,7 +180,7 @@ async def _known(session: ReadSession, fan: Fan, survey: Survey, cause: str) -> 
 
 
 async def _at(session: ReadSession, fan: Fan, run_id: int, step: int) -> SurveyRun:
-    run = await session.first(select(SurveyRun).where(SurveyRun.id == run_id, SurveyRun.fan_id == fan.id))
+    run = await session.first(_fresh(col(SurveyRun.id) == run_id, col(SurveyRun.fan_id) == fan.id))
     if run is None:
         raise Conflict("this button does not work any more", reason="forged")
     if run.state is RunState.DONE:
@@ -188,6 +188,11 @@ async def _at(session: ReadSession, fan: Fan, run_id: int, step: int) -> SurveyR
     if run.step != step:
         raise Conflict("this question is behind you already", reason="stale")
     return run
+
+
+def _fresh(*conditions: ColumnElement[bool]) -> Select[SurveyRun]:
+    """Runs as they are now: a step moves past the objects of a session, and a batch of updates has only one."""
+    return select(SurveyRun).where(*conditions).execution_options(populate_existing=True)
 
 
 def _current(content: Content, run: SurveyRun) -> Question:
@@ -212,7 +217,7 @@ async def _go_on(session: WriteSession, run: SurveyRun, *, now: datetime) -> Ask
 
 
 async def _get_open(session: ReadSession, fan: Fan) -> SurveyRun:
-    return await session.one(select(SurveyRun).where(*_open_of(fan)))
+    return await session.one(_fresh(*_open_of(fan)))
 
 
 def _open_of(fan: Fan) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
