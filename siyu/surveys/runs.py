@@ -264,7 +264,7 @@ async def _write_down(session: WriteSession, run: SurveyRun, question: Question,
 async def _reward(session: WriteSession, run: SurveyRun, *, now: datetime) -> int:
     """Points for a questionnaire, once for each fan; whoever skipped all of it gets none."""
     said = or_(col(SurveyAnswer.value) != "", col(SurveyAnswer.words).is_not(None))
-    any_ = select(SurveyAnswer).where(SurveyAnswer.run_id == run.id, said).limit(1)
+    any_ = select(SurveyAnswer).where(col(SurveyAnswer.run_id) == run.id, said).limit(1)
     if await session.first(any_) is None:
         return 0
     return await points.earn(session, run.fan_id, "survey", f"{run.survey_id}:{run.fan_id}", now=now)
