@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete
 from sqlmodel import col, select
 
-from siyu import audit, broadcasts, conversations, coupons, expectations, feedback, followups, mailroom, segments
+from siyu import audit, broadcasts, conversations, coupons, expectations, feedback, followups, mailroom, points, segments
 from siyu.app import App
 from siyu.audit import SIYU, Actor
 from siyu.kit.clock import local_day
@@ -290,6 +290,43 @@ async def _label_coupons(app: App, _asked: bool) -> Done:
             return Done(touched=labelled)
 
 
+async def _points_are_over(app: App, session: ReadSession) -> bool:
+    return await points.any_due(session, now=app.clock())
+
+
+async def _let_points_run_out(app: App, _asked: bool) -> Done:
+    """A thousand fans in each transaction, so that nobody waits long for one of them."""
+    touched = 0
+    while some := await _run_out_some(app):
+        touched += some
+    return Done(touched=touched, changed=touched)
+
+
+async def _run_out_some(app: App) -> int:
+    async with app.database.writing() as session:
+        return await points.run_out_some(session, now=app.clock())
+
+
+async def _tiers_may_change(app: App, session: ReadSession) -> bool:
+    return await points.any_to_settle(session, now=app.clock())
+
+
+async def _settle_tiers(app: App, _asked: bool) -> Done:
+    touched = changed = 0
+    while True:
+        async with app.database.writing() as session:
+            some, moved = await points.settle_some(session, now=app.clock())
+        touched, changed = touched + some, changed + moved
+        if not some:
+            return Done(touched=touched, changed=changed)
+
+
+async def _congratulate(app: App, _asked: bool) -> Done:
+    async with app.database.writing() as session:
+        given = await points.congratulate(session, zone=app.settings.zone, now=app.clock())
+    return Done(touched=given, changed=given)
+
+
 async def _tidy(app: App, _asked: bool) -> Done:
     now = app.clock()
     async with app.database.writing() as session:
@@ -328,5 +365,8 @@ JOBS: tuple[Job, ...] = (
     ),
     Job("reminders", phrase("A word before coupons end"), Every(lambda _: 600), _remind_of_coupons, _coupons_end_soon),
     Job("expiry", phrase("Labels of coupons that are over"), Every(lambda _: 600), _label_coupons, _coupons_are_over),
+    Job("points", phrase("Points that ran out"), Every(lambda _: 60), _let_points_run_out, _points_are_over),
+    Job("tiers", phrase("Tiers that were reached or lost"), Every(lambda _: 60), _settle_tiers, _tiers_may_change),
+    Job("birthdays", phrase("Points for birthdays"), Daily(time(9, 0)), _congratulate),
     Job("tidy", phrase("Old mail and old lines of this list"), Every(lambda _: 3600), _tidy),
 )  # fmt: skip

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from siyu import points
+from siyu import coupons, points
 from siyu.app import App
-from siyu.tables import Fan, PointsAccount, PointsKind
-from tests.trading import BOSS
+from siyu.points import NewTier
+from siyu.tables import Fan, Offer, PointsAccount, PointsKind
+from tests.trading import BOSS, an_offer
 
 
 async def given_programme(app: App) -> None:
@@ -43,3 +44,24 @@ async def owes(app: App, fan: Fan) -> int:
     async with app.database.reading() as session:
         account = await session.get(PointsAccount, fan.id)
     return account.owed if account else 0
+
+
+async def given_tiers(
+    app: App, *minimums: int, multiplier: int = 100, window_days: int = 365, grace_days: int = 30
+) -> None:
+    drafts = [
+        NewTier({"en": f"Step {n}", "zh_CN": f"第{n}级"}, minimum, multiplier, {"en": "Tea", "zh_CN": "茶"})
+        for n, minimum in enumerate(minimums, start=1)
+    ]
+    async with app.database.writing() as session:
+        await points.change_tiers(
+            session, BOSS, drafts, window_days=window_days, grace_days=grace_days, now=app.clock()
+        )
+
+
+async def given_reward(app: App, cost: int, **terms: object) -> Offer:
+    """An offer that can be had for so many points."""
+    offer = await an_offer(app, **terms)
+    async with app.database.writing() as session:
+        await coupons.set_cost(session, BOSS, offer.id or 0, cost, now=app.clock())
+    return offer

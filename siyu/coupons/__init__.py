@@ -58,17 +58,19 @@ from siyu.coupons.redemption import (
     undo,
 )
 from siyu.coupons.reminders import Reminded, any_expired, any_to_remind, label_expired, remind_some
+from siyu.coupons.rewards import Reward, exchange, had_for_points, open_rewards, rewards, set_cost
 from siyu.coupons.wallet import Carried, Standing, Wallet, carried_by_code, usable_for, wallet
 from siyu.kit.books import Breach
 
 __all__ = [
     "NO_CEILING", "RULES", "UNDO_MINUTES", "WITHIN_DAYS", "Breach", "Carried", "Claimed", "Compared", "Effects",
-    "Entered", "Good", "Holder", "Issued", "NewOffer", "Redeemed", "Reminded", "Revoked", "Slip", "Standing",
+    "Entered", "Good", "Holder", "Issued", "NewOffer", "Redeemed", "Reminded", "Revoked", "Reward", "Slip", "Standing",
     "Stocked", "Till", "Use", "Wallet", "Way", "activate", "any_expired", "any_to_remind", "ask", "books",
     "can_be_undone", "carried_by_code", "ceiling", "ceiling_in_stars", "change", "claim", "codes_of_csv",
-    "could_be_revoked", "count_codes", "create", "effects", "enter", "find_slip", "foresee", "forget_attempts",
-    "get_offer", "get_offer_by_code", "hand_out", "hold", "holders", "import_codes", "is_good_in", "is_shared",
-    "issue", "label_expired", "link", "list_codes", "list_offers", "looks_printed", "pause", "pause_all",
-    "print_codes", "quote", "redeem", "release", "remind_some", "reverse", "revoke", "undo", "usable_for",
+    "could_be_revoked", "count_codes", "create", "effects", "enter", "exchange", "find_slip", "foresee",
+    "forget_attempts", "get_offer", "get_offer_by_code", "had_for_points", "hand_out", "hold", "holders",
+    "import_codes", "is_good_in", "is_shared", "issue", "label_expired", "link", "list_codes", "list_offers",
+    "looks_printed", "open_rewards", "pause", "pause_all", "print_codes", "quote", "redeem", "release", "remind_some",
+    "reverse", "revoke", "rewards", "set_cost", "undo", "usable_for",
     "wallet", "was_asked",
 ]  # fmt: skip
