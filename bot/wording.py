@@ -1,5 +1,6 @@
 """What the bot says: message templates and formats in the fan's language and the community's time zone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -15,7 +16,8 @@ from siyu.kit import figures
 from siyu.kit.errors import SiyuError
 from siyu.kit.money import Money
 from siyu.kit.wording import CHINESE, ENGLISH, Words, phrase, shipped, translations, words
-from siyu.tables import Offer, OfferKind
+from siyu.points import MOVEMENTS
+from siyu.tables import Offer, OfferKind, PointsKind
 
 # Telegram's name of each language we speak; the empty one is for everybody else.
 LANGUAGE_CODES = {ENGLISH: "", CHINESE: "zh"}
@@ -23,6 +25,8 @@ LANGUAGE_CODES = {ENGLISH: "", CHINESE: "zh"}
 COMMANDS = (
     ("shop", phrase("Look around and buy")),
     ("wallet", phrase("My coupons")),
+    ("points", phrase("My points and what they give")),
+    ("checkin", phrase("Say hello: points every day")),
     ("invite", phrase("Invite a friend")),
     ("feedback", phrase("Tell us how you like it")),
     ("settings", phrase("Messages and language")),
@@ -64,6 +68,18 @@ class Voice:
         skeleton = "MMMEd" if local.year == self.now.astimezone(self.zone).year else "yMMMEd"
         day = dates.format_skeleton(skeleton, local, locale=self.words.locale)
         return f"{day} {local:%H:%M}"
+
+    def day(self, moment: datetime) -> str:
+        """Mar 6."""
+        return dates.format_skeleton("MMMd", moment.astimezone(self.zone), locale=self.words.locale)
+
+    def local(self, texts: Mapping[str, str]) -> str:
+        """What an operator wrote in several languages, in this one; or in the first there is."""
+        return texts.get(self.words.locale) or next(filter(None, texts.values()), "")
+
+    def movement(self, kind: PointsKind) -> str:
+        """What moved points, in a word or two."""
+        return self.words.gettext(MOVEMENTS[kind])
 
     def worth(self, offer: Offer) -> str:
         """What a coupon gives, in a few words."""

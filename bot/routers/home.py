@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from bot.keyboards import copy, keyboard, link
-from bot.routers import questions, settings, shop, staff, wallet
+from bot.routers import points, questions, settings, shop, staff, wallet
 from bot.routers.menu import menu
 from bot.routers.scene import Answer, Scene
 from bot.wording import COMMANDS, STAFF_COMMANDS
@@ -17,7 +17,7 @@ from siyu.kit.errors import SiyuError
 from siyu.tables import Interaction
 
 # `+`: beside the message instead of in its place, so that a receipt stays a receipt.
-SHAPE = r"\+?(?:shop|wallet|invite|settings|help)"
+SHAPE = r"\+?(?:shop|wallet|points|checkin|invite|settings|help)"
 
 # After a hint we stay quiet for a while: nobody wants the same lines under every word they write.
 QUIET = timedelta(minutes=30)
@@ -67,7 +67,10 @@ async def chat(scene: Scene, hint: str = "hint") -> Answer:
 
 async def pressed(scene: Scene, what: str) -> Answer:
     """A button of the menu."""
-    verbs = {"shop": shop.shop, "wallet": wallet.wallet, "invite": invite, "settings": settings.settings}
+    verbs = {
+        "shop": shop.shop, "wallet": wallet.wallet, "points": points.points, "checkin": points.checkin,
+        "invite": invite, "settings": settings.settings,
+    }  # fmt: skip
     where = scene.aside() if what.startswith("+") else scene
     return await verbs.get(what.lstrip("+"), help_)(where, "")
 

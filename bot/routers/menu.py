@@ -11,6 +11,7 @@ def menu(scene: Scene) -> InlineKeyboardMarkup:
     _ = scene._
     return keyboard(
         [press(_("🛍 Shop"), "m", "shop", style="primary"), press(_("🎟 My coupons"), "m", "wallet")],
+        [press(_("⭐ My points"), "m", "points"), press(_("✅ Check in"), "m", "checkin")],
         [press(_("🤝 Invite a friend"), "m", "invite"), press(_("⚙️ Settings"), "m", "settings")],
     )
 

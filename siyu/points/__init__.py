@@ -9,6 +9,7 @@ from siyu.points.ledger import Grant, adjust, balance, earn, grant, spend, take_
 from siyu.points.standing import Movement, Standing, movements, standing
 from siyu.points.terms import (
     BY_MONEY,
+    MOVEMENTS,
     SHIPPED,
     Programme,
     Rule,
@@ -30,9 +31,9 @@ from siyu.points.tiers import (
 )
 
 __all__ = [
-    "BY_MONEY", "RULES", "SHIPPED", "Bought", "CheckedIn", "Grant", "Movement", "NewTier", "Programme", "Rule",
-    "Standing", "adjust", "any_due", "any_to_settle", "balance", "books", "change_rule", "change_tiers", "changes_of",
-    "check_in", "checked_in_today", "congratulate", "earn", "earn_for", "grant", "members_by_tier", "movements",
-    "programme", "rule_in_force", "rules", "run_out_some", "settle_some", "spend", "standing", "switch_off",
-    "switch_on", "take_back", "take_back_for", "tiers",
+    "BY_MONEY", "MOVEMENTS", "RULES", "SHIPPED", "Bought", "CheckedIn", "Grant", "Movement", "NewTier", "Programme",
+    "Rule", "Standing", "adjust", "any_due", "any_to_settle", "balance", "books", "change_rule", "change_tiers",
+    "changes_of", "check_in", "checked_in_today", "congratulate", "earn", "earn_for", "grant", "members_by_tier",
+    "movements", "programme", "rule_in_force", "rules", "run_out_some", "settle_some", "spend", "standing",
+    "switch_off", "switch_on", "take_back", "take_back_for", "tiers",
 ]  # fmt: skip

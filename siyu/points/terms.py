@@ -18,6 +18,23 @@ LONGEST_DAYS = 3_650
 _BEYOND = phrase("a whole number from %(least)d to %(most)d")
 
 
+# What moved points, as people call it; message ids.
+MOVEMENTS = {
+    PointsKind.PURCHASE: phrase("A purchase"),
+    PointsKind.STARS: phrase("A purchase in Stars"),
+    PointsKind.CHECKIN: phrase("A check-in"),
+    PointsKind.SURVEY: phrase("A survey"),
+    PointsKind.FEEDBACK: phrase("Feedback"),
+    PointsKind.REFERRER: phrase("A friend brought"),
+    PointsKind.NEWCOMER: phrase("A welcome by a friend"),
+    PointsKind.BIRTHDAY: phrase("A birthday"),
+    PointsKind.HAND: phrase("By hand"),
+    PointsKind.SPENT: phrase("Spent on a coupon"),
+    PointsKind.TAKEN_BACK: phrase("Taken back"),
+    PointsKind.EXPIRED: phrase("Ran out"),
+}
+
+
 @dataclass(frozen=True)
 class Rule:
     """What one thing is worth; `amount` is for each time, or for every `per` whole units of money."""
