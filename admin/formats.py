@@ -1,6 +1,6 @@
 """Numbers, money and time as a person reads them, in their language and the community's time zone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -85,6 +85,11 @@ def percent(ratio: float, *, digits: int = 1, signed: bool = False) -> str:
     plain = "#,##0" + ("." + "0" * digits if digits else "") + "%"
     pattern = f"+{plain};-{plain}" if signed and round(ratio, digits + 2) else plain
     return numbers.format_percent(ratio, format=pattern, locale=reader().language)
+
+
+def local(texts: Mapping[str, str]) -> str:
+    """What an operator wrote in several languages, in the reader's; or in the first there is."""
+    return texts.get(reader().language) or next(filter(None, texts.values()), "")
 
 
 def money(amount: Amount | int, currency: str = "", *, whole: bool = False) -> str:

@@ -117,6 +117,7 @@ def _everywhere(templates: Path) -> dict[str, Callable[..., object]]:
         "percent": formats.percent,
         "money": formats.money,
         "basis_points": figures.basis_points,
+        "local": formats.local,
         "ago": formats.ago,
         "span": formats.span,
         "date_time": formats.date_time,

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from admin.api import broadcasts, coupons, dimensions, facts, fans, offers, report, results, segments, surveys
+from admin.api import broadcasts, coupons, dimensions, facts, fans, offers, points, report, results, segments, surveys
 
 # 1,000 purchases of a few lines each are about 1 MB of JSON.
 LARGEST_BODY = 8 * 1024 * 1024
@@ -10,6 +10,6 @@ LARGEST_BODY = 8 * 1024 * 1024
 
 def router() -> APIRouter:
     api = APIRouter(prefix="/api/v1")
-    for part in (fans, facts, dimensions, segments, report, broadcasts, results, offers, coupons, surveys):
+    for part in (fans, facts, dimensions, segments, report, broadcasts, results, offers, coupons, surveys, points):
         api.include_router(part.router)
     return api

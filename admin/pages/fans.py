@@ -29,6 +29,7 @@ from siyu import (
     coupons,
     fans,
     followups,
+    points,
     privacy,
     purchases,
     referrals,
@@ -180,6 +181,7 @@ async def _portrait(request: Request, session: ReadSession, found: Fan) -> Conte
         "saved": _saved(told, whole),
         "referrer": told.referrer,
         "brought": await referrals.brought_by(session, fan_id),
+        "stands": await points.standing(session, fan_id, now=now),
         "wallet": await coupons.wallet(session, found, now=now),
         "currency": app_of(request).settings.currency,
     }

@@ -17,7 +17,7 @@ from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Conflict, Invalid
 from siyu.points import expiry
 from siyu.points.terms import MOST, Rule, rule_in_force, rules
-from siyu.tables import PointsAccount, PointsEntry, PointsKind, PointsLot, PointsNote, Tier
+from siyu.tables import Fan, PointsAccount, PointsEntry, PointsKind, PointsLot, PointsNote, Tier
 
 CAP_WINDOW = timedelta(hours=24)
 LONGEST_REASON = 200
@@ -90,13 +90,13 @@ async def spend(session: WriteSession, fan_id: int, amount: int, cause: str, *, 
 
 
 async def adjust(
-    session: WriteSession, actor: Actor, fan_id: int, amount: int, reason: str, *, key: str, now: datetime
+    session: WriteSession, actor: Actor, fan: Fan, amount: int, reason: str, *, key: str, now: datetime
 ) -> bool:
     """Give (or, below zero, take) points by hand; the same key again changes nothing and returns False.
 
     Raises Invalid without a reason or beyond what makes sense, Conflict for more than the fan has.
     """
-    reason = _reason(reason)
+    reason, fan_id = _reason(reason), fan.id or 0
     if not 0 < abs(amount) <= MOST:
         raise Invalid("between 1 and %(most)d points, given or taken", where=("amount",), most=MOST)
     cause = f"{fan_id}:{key}"
@@ -108,9 +108,9 @@ async def adjust(
     else:
         entry_id = await _pay(session, fan_id, PointsKind.HAND, -amount, cause, now=now)
     if entry_id is None:
-        return False
+        return await _is_the_same(session, cause, amount)
     session.add(PointsNote(entry_id=entry_id, fan_id=fan_id, reason=reason, by=actor.name))
-    await audit.note(session, actor, "points.adjusted", "fan", fan_id, now=now, points=amount)
+    await audit.note(session, actor, "points.adjusted", "fan", fan.telegram_id, now=now, points=amount)
     return True
 
 
@@ -310,6 +310,14 @@ async def _give_by_hand(session: WriteSession, rule: Rule, one: Grant) -> int | 
         return None
     found = await _find(session, rule.kind, one.cause)
     return int(found.id) if found else None
+
+
+async def _is_the_same(session: ReadSession, cause: str, amount: int) -> bool:
+    """False, for nothing was changed; the same key for another amount is a Conflict."""
+    known = await _find(session, PointsKind.HAND, cause)
+    if known is None or known.points != amount:
+        raise Conflict("this key was used for something else", reason="key_reused")
+    return False
 
 
 def _reason(text: str) -> str:

@@ -10,11 +10,13 @@ from siyu import audit
 from siyu.audit import Actor
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Invalid, NotFound
+from siyu.kit.money import STARS, Money, exponent
 from siyu.kit.wording import phrase
 from siyu.tables import PointsKind, PointsProgramme, PointsRule
 
 MOST = 1_000_000  # points of one rule
 LONGEST_DAYS = 3_650
+BY_MONEY = (PointsKind.PURCHASE, PointsKind.STARS)
 _BEYOND = phrase("a whole number from %(least)d to %(most)d")
 
 
@@ -49,6 +51,13 @@ class Rule:
     streak_bonus: int = 0
     attribute: str | None = None
 
+    def unit(self, main: str) -> Money | None:
+        """What `amount` is given for; None for rules that are not about money."""
+        if self.kind not in BY_MONEY:
+            return None
+        currency = STARS if self.kind is PointsKind.STARS else main
+        return Money(self.per * 10 ** exponent(currency), currency)
+
     def runs_out(self, at: datetime) -> datetime | None:
         return at + timedelta(days=self.valid_days) if self.valid_days is not None else None
 
@@ -67,7 +76,6 @@ SHIPPED = {
         Rule(PointsKind.BIRTHDAY, 50, attribute="birthday"),
     )
 }
-BY_MONEY = (PointsKind.PURCHASE, PointsKind.STARS)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from siyu import points
 from siyu.app import App
 from siyu.kit.errors import Conflict, Invalid
 from siyu.kit.money import STARS, Money
+from siyu.tables import Fan
 from tests.clocks import FakeClock
 from tests.pointing import balance_of, earns, given_programme, owes, sets, spends, takes_back
 from tests.trading import BOSS, a_fan, a_sale, breaches, records, refunds
@@ -212,17 +213,17 @@ async def test_by_hand_a_form_sent_twice_counts_once_and_needs_a_reason(app: App
     mei = await a_fan(app)
 
     for _ in range(2):
-        await gives(app, mei.id or 0, 50, "sorry for the wait", key="form-1")
-    await gives(app, mei.id or 0, -20, "counted twice", key="form-2")
+        await gives(app, mei, 50, "sorry for the wait", key="form-1")
+    await gives(app, mei, -20, "counted twice", key="form-2")
 
     assert await balance_of(app, mei) == 30
     with pytest.raises(Invalid):
-        await gives(app, mei.id or 0, 5, "  ", key="form-3")
+        await gives(app, mei, 5, "  ", key="form-3")
     with pytest.raises(Conflict):
-        await gives(app, mei.id or 0, -31, "too much", key="form-4")
+        await gives(app, mei, -31, "too much", key="form-4")
     assert await breaches(app) == []
 
 
-async def gives(app: App, fan_id: int, amount: int, reason: str, *, key: str) -> bool:
+async def gives(app: App, fan: Fan, amount: int, reason: str, *, key: str) -> bool:
     async with app.database.writing() as session:
-        return await points.adjust(session, BOSS, fan_id, amount, reason, key=key, now=app.clock())
+        return await points.adjust(session, BOSS, fan, amount, reason, key=key, now=app.clock())

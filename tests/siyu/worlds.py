@@ -251,7 +251,8 @@ class World:
             amount = max(amount, -there)
             if amount:
                 key = f"{self.now}"
-                await points.adjust(session, OPERATOR, fan_id, amount, "because", key=key, now=self.now)
+                fan = await session.one(select(Fan).where(col(Fan.id) == fan_id))
+                await points.adjust(session, OPERATOR, fan, amount, "because", key=key, now=self.now)
         if amount > 0:
             mine.append([amount, self.now + timedelta(days=365)])
         elif amount < 0:
