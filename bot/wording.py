@@ -75,7 +75,7 @@ class Voice:
 
     def local(self, texts: Mapping[str, str]) -> str:
         """What an operator wrote in several languages, in this one; or in the first there is."""
-        return texts.get(self.words.locale) or next(filter(None, texts.values()), "")
+        return texts.get(self.words.locale) or next((text for text in texts.values() if text), "")
 
     def movement(self, kind: PointsKind) -> str:
         """What moved points, in a word or two."""

@@ -1,5 +1,6 @@
 """A fan's points, for programs."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -78,7 +79,7 @@ async def adjust(telegram_id: TelegramId, order: Adjustment, program: Writer, se
     return Adjusted(status="adjusted" if fresh else "duplicate", balance=balance)
 
 
-def _shown(stands: Standing, items: list[Movement], onward: str | None) -> LedgerShown:
+def _shown(stands: Standing, items: Sequence[Movement], onward: str | None) -> LedgerShown:
     return LedgerShown(
         balance=stands.balance,
         owed=stands.owed,

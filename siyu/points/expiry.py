@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, String, and_, cast, func, literal, select, update
+from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, String, and_, cast, func, literal, select, update
 from sqlmodel import col
 
 from siyu import fans
@@ -17,6 +17,11 @@ CHUNK = 1_000
 def is_due(now: datetime) -> ColumnElement[bool]:
     """Good until the second before; a lot without an end is never due."""
     return and_(col(PointsLot.expires_at).is_not(None), col(PointsLot.expires_at) <= now)
+
+
+def total(points: SQLColumnExpression[int]) -> ColumnElement[int]:
+    """0 of nothing; a whole number also on PostgreSQL, whose sums of 64 bits are decimals."""
+    return cast(func.coalesce(func.sum(points), 0), BigInteger)
 
 
 async def any_due(session: ReadSession, *, now: datetime) -> bool:
@@ -37,8 +42,8 @@ async def run_out_some(session: WriteSession, *, now: datetime) -> int:
 async def run_out(session: WriteSession, fan_ids: Sequence[int], *, now: datetime) -> int:
     """Of these fans, whose accounts are held: how many points ran out."""
     over = col(PointsLot.fan_id).in_(fan_ids), col(PointsLot.remaining) > 0, is_due(now)
-    total = await session.one(select(func.coalesce(func.sum(col(PointsLot.remaining)), 0)).where(*over))
-    if total:
+    gone_now = await session.one(select(total(col(PointsLot.remaining))).where(*over))
+    if gone_now:
         await _enter(session, over, now=now)
         gone = select(func.sum(col(PointsLot.remaining))).where(*over, col(PointsLot.fan_id) == PointsAccount.fan_id)
         theirs = col(PointsAccount.fan_id).in_(select(col(PointsLot.fan_id)).where(*over))
@@ -47,7 +52,7 @@ async def run_out(session: WriteSession, fan_ids: Sequence[int], *, now: datetim
         emptied = {"expired": col(PointsLot.expired) + col(PointsLot.remaining), "remaining": 0}
         await session.run(update(PointsLot).where(*over).values(emptied))
         await fans.look_again(session, fan_ids, now=now)
-    return total
+    return gone_now
 
 
 async def _enter(session: WriteSession, over: tuple[ColumnElement[bool], ...], *, now: datetime) -> None:

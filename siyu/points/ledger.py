@@ -117,7 +117,7 @@ async def adjust(
 async def balance(session: ReadSession, fan_id: int, *, now: datetime) -> int:
     """What the fan can spend at this moment."""
     mine = col(PointsLot.fan_id) == fan_id, col(PointsLot.remaining) > 0, ~expiry.is_due(now)
-    return await session.one(select(func.coalesce(func.sum(col(PointsLot.remaining)), 0)).where(*mine))
+    return await session.one(select(expiry.total(col(PointsLot.remaining))).where(*mine))
 
 
 @dataclass
@@ -249,7 +249,7 @@ async def _find(session: ReadSession, kind: PointsKind, cause: str) -> Row[Any] 
 
 
 async def _still_due(session: ReadSession, entry: Row[Any], part: tuple[int, int]) -> int:
-    taken = select(func.coalesce(func.sum(-_about()), 0)).where(col(PointsEntry.reverses) == entry.id)
+    taken = select(expiry.total(-_about())).where(col(PointsEntry.reverses) == entry.id)
     lost = select(col(PointsLot.expired)).where(col(PointsLot.entry_id) == entry.id)
     whole = entry.points * part[0] // part[1]
     left: int = min(whole, entry.points - (await session.first(lost) or 0)) - await session.one(taken)

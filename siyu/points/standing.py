@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlmodel import col
 
 from siyu.kit.database import ReadSession
 from siyu.kit.paging import Page, cursor_of, key_of
-from siyu.points.expiry import is_due
+from siyu.points.expiry import is_due, total
 from siyu.points.ledger import balance
 from siyu.points.terms import programme
 from siyu.points.tiers import earned_in_window, tiers
@@ -74,7 +74,7 @@ async def movements(session: ReadSession, fan_id: int, *, cursor: str | None = N
         PointsEntry.id, PointsEntry.kind, PointsEntry.delta, PointsEntry.owed, PointsEntry.at, PointsEntry.cause,
         PointsNote.reason, PointsNote.by,
     )  # fmt: skip
-    joined = select(*(col(column) for column in columns))  # type: ignore[call-overload]  # eight columns of two tables
+    joined = select(*(col(column) for column in columns))
     joined = joined.outerjoin(PointsNote, col(PointsNote.entry_id) == col(PointsEntry.id))
     mine = joined.where(col(PointsEntry.fan_id) == fan_id).order_by(col(PointsEntry.id).desc()).limit(limit + 1)
     if cursor:
@@ -85,7 +85,7 @@ async def movements(session: ReadSession, fan_id: int, *, cursor: str | None = N
 
 async def _next_to_run_out(session: ReadSession, fan_id: int, *, now: datetime) -> tuple[int, datetime | None]:
     live = col(PointsLot.fan_id) == fan_id, col(PointsLot.remaining) > 0, ~is_due(now)
-    grouped = select(col(PointsLot.expires_at), func.sum(col(PointsLot.remaining))).where(
+    grouped = select(col(PointsLot.expires_at), total(col(PointsLot.remaining))).where(
         *live, col(PointsLot.expires_at).is_not(None)
     )
     grouped = grouped.group_by(col(PointsLot.expires_at)).order_by(col(PointsLot.expires_at)).limit(1)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    SQLColumnExpression,
     Subquery,
     Update,
     and_,
@@ -28,6 +29,7 @@ from siyu.audit import Actor
 from siyu.kit.columns import Instant
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Invalid
+from siyu.points.expiry import total
 from siyu.points.terms import LONGEST_DAYS, OFF, Programme, programme
 from siyu.tables import PointsAccount, PointsEntry, PointsKind, PointsProgramme, Tier, TierChange
 
@@ -111,7 +113,7 @@ async def earned_in_window(session: ReadSession, fan_id: int, terms: Programme, 
 
 
 def _earned() -> ColumnElement[int]:
-    return func.coalesce(func.sum(col(PointsEntry.delta) - col(PointsEntry.owed)), 0)
+    return total(col(PointsEntry.delta) - col(PointsEntry.owed))
 
 
 def _verdict(fan_ids: Sequence[int], terms: Programme, *, now: datetime) -> Subquery:
@@ -156,7 +158,7 @@ def _earnings(fan_ids: Sequence[int], terms: Programme, *, now: datetime) -> Sub
     )
 
 
-def _plus(at: ColumnElement[datetime], seconds: ColumnElement[int]) -> ColumnElement[int]:
+def _plus(at: SQLColumnExpression[datetime], seconds: ColumnElement[int]) -> ColumnElement[int]:
     return type_coerce(at, BigInteger()) + seconds
 
 

@@ -211,9 +211,7 @@ class TwoAccounts(RuleBasedStateMachine):
 
     async def _adjust(self, fan: int, amount: int, key: str) -> bool:
         async with self.app.database.writing() as session:
-            return await points.adjust(
-                session, BOSS, self.fans[fan].id or 0, amount, "a mistake", key=key, now=self.clock.now
-            )
+            return await points.adjust(session, BOSS, self.fans[fan], amount, "a mistake", key=key, now=self.clock.now)
 
     async def _sweep(self) -> None:
         async with self.app.database.writing() as session:
