@@ -89,7 +89,7 @@ def percent(ratio: float, *, digits: int = 1, signed: bool = False) -> str:
 
 def local(texts: Mapping[str, str]) -> str:
     """What an operator wrote in several languages, in the reader's; or in the first there is."""
-    return texts.get(str(reader().language)) or next((text for text in texts.values() if text), "")
+    return texts.get(reader().locale) or next((text for text in texts.values() if text), "")
 
 
 def money(amount: Amount | int, currency: str = "", *, whole: bool = False) -> str:

@@ -11,7 +11,18 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete
 from sqlmodel import col, select
 
-from siyu import audit, broadcasts, conversations, coupons, expectations, feedback, followups, mailroom, points, segments
+from siyu import (
+    audit,
+    broadcasts,
+    conversations,
+    coupons,
+    expectations,
+    feedback,
+    followups,
+    mailroom,
+    points,
+    segments,
+)
 from siyu.app import App
 from siyu.audit import SIYU, Actor
 from siyu.kit.clock import local_day

@@ -159,9 +159,7 @@ async def test_the_list_of_jobs_says_what_ran_last_and_what_comes_next(app: App,
     async with app.database.reading() as session:
         views = {view.job.key: view for view in await jobs.list_jobs(session, app)}
 
-    assert list(views) == [
-        "points", "tiers", "birthdays", "tidy",
-    ]  # fmt: skip
+    assert list(views) == [job.key for job in jobs.JOBS]
     assert views["full"].last is not None
     assert views["full"].next_at == clock().replace(hour=19, minute=30)
     assert (views["tidy"].last, views["windows"].next_at) == (None, clock() + timedelta(seconds=60))
