@@ -13,7 +13,7 @@ from siyu.kit.database import Database
 from siyu.kit.errors import Conflict
 from siyu.kit.money import Money
 from siyu.settings import Settings
-from siyu.tables import Fan, Idempotency, Offer, PointsAccount, PointsEntry, PointsKind
+from siyu.tables import Coupon, CouponState, Fan, Idempotency, Offer, PointsAccount, PointsEntry, PointsKind
 
 # One try of one fan; True when it was granted.
 Try = Callable[[App, int, int, str, datetime], Awaitable[bool]]
@@ -58,6 +58,46 @@ async def redeem_every(app: App, codes: Sequence[str], who: str, now: datetime) 
         except Conflict:
             continue
     return accepted
+
+
+async def redeem_wrongly(app: App, code: str, who: str, now: datetime) -> bool:
+    """Look whether it is unused, then write that it is used, and the counter as it was plus one."""
+    async with app.database.reading() as session:
+        coupon = await session.one(select(Coupon).where(col(Coupon.code) == code))
+        offer = await coupons.get_offer(session, coupon.offer_id)
+        redeemed, spent = offer.redeemed, offer.spent_minor
+    if coupon.state is not CouponState.ACTIVE:
+        return False
+    await asyncio.sleep(0)
+    used = update(Coupon).where(col(Coupon.id) == coupon.id).values(state=CouponState.REDEEMED, redeemed_at=now)
+    counted = update(Offer).where(col(Offer.id) == offer.id)
+    async with app.database.writing() as session:
+        await session.run(used)
+        await session.run(counted.values(redeemed=redeemed + 1, spent_minor=spent + 100))
+        session.add(Idempotency(key=f"grant:{who}:{code}", body_hash="", created_at=now))
+    return True
+
+
+async def enter(app: App, fan: Fan, code: str, now: datetime) -> bool:
+    """A fan types a code; True when it gave a coupon of their own just now."""
+    async with app.database.writing() as session:
+        came = await coupons.enter(session, fan, code, zone=app.settings.zone, now=now)
+    return came.is_new
+
+
+def codes_of_a_process(url: str, codes: Sequence[str], telegram_ids: Sequence[int], now: datetime) -> None:
+    """A process of its own: each of these fans types every code, as fans who found the same flyer do."""
+
+    async def run() -> None:
+        app = open_app(Settings(database_url=url))
+        async with app.database.reading() as session:
+            fans = await session.all(select(Fan).where(col(Fan.telegram_id).in_(telegram_ids)))
+        for code in codes:
+            for fan in fans:
+                await enter(app, fan, code, now)
+        await app.close()
+
+    asyncio.run(run())
 
 
 def claims_of_a_process(url: str, tries: Try, offer_id: int, fan_ids: Sequence[int], who: str, now: datetime) -> None:

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from siyu import coupons
 from siyu.app import App, open_app
+from siyu.kit.errors import Conflict
 from siyu.settings import Settings
 from siyu.tables import OfferKind
 from tests import racing, servers
 from tests.conftest import DATABASES
 from tests.forks import Child
-from tests.trading import a_fan, an_offer, at_the_till, breaches, claims, many_fans, redeems, reread
+from tests.siyu.test_coupons_codes import printed
+from tests.trading import BOSS, a_fan, an_offer, at_the_till, breaches, claims, many_fans, redeems, reread
 
 STOCK = 100
 PROCESSES = 8
@@ -90,6 +92,99 @@ async def test_two_issues_at_once_share_the_stock(app: App) -> None:
 
     assert one.result().issued + two.result().issued == 50
     assert await breaches(app) == []
+
+
+async def test_a_wrong_till_takes_one_coupon_many_times_so_the_race_is_real(app: App) -> None:
+    offer = await an_offer(app, kind=OfferKind.AMOUNT, value=100, stock=20)
+    codes = [(await claims(app, offer, fan)).code for fan in await many_fans(app, 20)]
+
+    async with asyncio.TaskGroup() as group:
+        tries = [
+            group.create_task(racing.redeem_wrongly(app, codes[n % 4], f"till {n}", app.clock())) for n in range(50)
+        ]
+
+    assert sum(one.result() for one in tries) > 4
+    assert await breaches(app)
+
+
+async def test_fifty_fans_type_one_printed_code_and_one_gets_the_coupon(app: App) -> None:
+    offer, people = await an_offer(app), await many_fans(app, 50)
+    (code,) = await printed(app, offer.id, 1)
+
+    async with asyncio.TaskGroup() as group:
+        tries = [group.create_task(racing.enter(app, fan, code, app.clock())) for fan in people]
+
+    assert [one.result() for one in tries].count(True) == 1
+    assert (await reread(app, offer)).claimed == 1
+    assert await breaches(app) == []
+
+
+async def test_fifty_fans_type_one_word_and_the_stock_and_the_days_share_hold(app: App) -> None:
+    offer, people = await an_offer(app, shared_code="SPRING", stock=40, daily_cap=20), await many_fans(app, 50)
+
+    async with asyncio.TaskGroup() as group:
+        tries = [group.create_task(racing.enter(app, fan, "spring", app.clock())) for fan in people]
+
+    assert [one.result() for one in tries].count(True) == 20
+    assert (await reread(app, offer)).claimed == 20
+    assert await breaches(app) == []
+
+
+async def test_of_one_group_a_fan_who_types_two_words_at_once_gets_one(app: App) -> None:
+    mei = await a_fan(app)
+    for word in ("SPRING", "SUMMER"):
+        await an_offer(app, shared_code=word, stack_group="seasons")
+
+    async with asyncio.TaskGroup() as group:
+        words = ("SPRING", "SUMMER") * 10
+        tries = [group.create_task(racing.enter(app, mei, word, app.clock())) for word in words]
+
+    assert [one.result() for one in tries].count(True) == 1
+
+
+async def test_whatever_races_for_a_coupon_the_books_are_right(app: App) -> None:
+    offer = await an_offer(app, kind=OfferKind.AMOUNT, value=100, stock=20, budget_minor=1_000)
+    held = [await claims(app, offer, fan) for fan in await many_fans(app, 20)]
+    async with app.database.writing() as session:
+        await coupons.pause(session, BOSS, offer.id or 0, now=app.clock())
+
+    async def redeem_and_undo(n: int) -> None:
+        with suppress(Conflict):
+            redeemed = await redeems(app, held[n % 20].code, at_the_till(key=f"slip {n}"))
+            if n % 2:
+                async with app.database.writing() as session:
+                    known = redeemed.redemption_id or 0
+                    await coupons.undo(session, BOSS, known, at_any_time=True, now=app.clock())
+
+    async def label_or_revoke(n: int) -> None:
+        async with app.database.writing() as session:
+            if n % 2:
+                await coupons.label_expired(session, now=held[0].valid_until)
+            else:
+                await coupons.revoke(session, BOSS, offer.id or 0, now=app.clock())
+
+    async with asyncio.TaskGroup() as group:
+        for n in range(46):
+            group.create_task(redeem_and_undo(n))
+        for n in range(4):
+            group.create_task(label_or_revoke(n))
+
+    assert await breaches(app) == []
+
+
+@on_postgres
+async def test_eight_processes_type_the_same_printed_codes_and_each_is_one_coupon() -> None:
+    async with _postgres_app() as (url, app):
+        offer, people = await an_offer(app, per_fan=20), await many_fans(app, 16)
+        codes = await printed(app, offer.id, 20)
+        ids = [fan.telegram_id for fan in people]
+
+        await _in_processes(
+            [Child(racing.codes_of_a_process, url, codes, ids[n::PROCESSES], app.clock()) for n in range(PROCESSES)]
+        )
+
+        assert (await reread(app, offer)).claimed == 20
+        assert await breaches(app) == []
 
 
 @on_postgres
