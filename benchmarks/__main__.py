@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("updates", "recompute", "visible", "broadcast", "throughput", "ledger", "memory", "pages")
+BENCHMARKS = ("updates", "recompute", "visible", "broadcast", "throughput", "ledger", "coupons", "memory", "pages")
 
 
 def main() -> int:
