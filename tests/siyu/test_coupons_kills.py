@@ -16,7 +16,7 @@ from siyu.settings import Settings
 from siyu.tables import Coupon, CouponState
 from tests import servers
 from tests.conftest import DATABASES
-from tests.forks import run_until_killed
+from tests.forks import Child
 from tests.trading import an_offer, at_the_till, breaches, many_fans
 
 
@@ -37,6 +37,24 @@ def redeem_on(url: str, acknowledged: str, now: datetime) -> None:
     asyncio.run(run())
 
 
+async def is_killed_at_work(url: str, acknowledged: Path, now: datetime, *, after: float) -> bool:
+    """So many seconds after it redeemed its first; False if it had come to an end by then."""
+    before = size_of(acknowledged)
+    child = Child(redeem_on, url, str(acknowledged), now)
+    for _ in range(600):
+        if size_of(acknowledged) > before:
+            break
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(after)
+    ended = child.has_ended()
+    child.kill()
+    return not ended
+
+
+def size_of(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
 async def survives(url: str, folder: Path, *, kills: int) -> None:
     app, dice, acknowledged = open_app(Settings(database_url=url)), Random(5), folder / "acknowledged"
     now = app.clock()
@@ -46,8 +64,7 @@ async def survives(url: str, folder: Path, *, kills: int) -> None:
         await coupons.issue(session, offer.id or 0, ids, key="all", zone=app.settings.zone, now=now)
     killed = 0
     for _ in range(kills):
-        after = 0.5 + dice.random()
-        killed += await asyncio.to_thread(run_until_killed, redeem_on, after, url, str(acknowledged), now)
+        killed += await is_killed_at_work(url, acknowledged, now, after=dice.random() / 2)
     said = acknowledged.read_text().split() if acknowledged.exists() else []
     async with app.database.reading() as session:
         redeemed = set(await session.all(select(Coupon.code).where(Coupon.state == CouponState.REDEEMED)))
