@@ -86,7 +86,10 @@ def _label(choice: Choice, words: Words) -> str:
 
 def _width(labels: Sequence[str]) -> int:
     longest = max(map(_broad, labels))
-    return 3 if longest <= SHORT else 2 if longest <= USUAL else 1
+    if longest > USUAL:
+        return 1
+    # Four stand better two by two than three and one.
+    return 3 if longest <= SHORT and len(labels) != 4 else 2
 
 
 def _broad(label: str) -> int:

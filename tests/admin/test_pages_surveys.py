@@ -160,3 +160,32 @@ async def test_a_viewer_looks_and_changes_nothing(app: App) -> None:
 
     assert forms(page.text) == []
     assert refused == [403] * 7
+
+
+async def test_what_fans_and_operators_write_is_shown_and_never_run(app: App) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    question = a_question(
+        Kind.CHOICE, choices=(surveys.Choice(key="<b>k", label={"en": "<b>l"}),), text={"en": hostile}
+    )
+    await a_survey(app, question, a_question(Kind.TEXT, key="q2"), greets=True)
+    mei = Phone(app, name=hostile)
+    _, asked = await mei.write("/start")
+    await mei.press(presses(asked)[0])
+    await mei.write(hostile)
+    await mei.press(presses(of(await mei.write("/feedback"), "sendMessage"))[0])
+    await mei.write(hostile)
+
+    async with browser(app, Role.OWNER) as owner:
+        paths = (
+            "/surveys",
+            "/surveys/1",
+            "/surveys/1/questions/q1",
+            "/surveys/1/results",
+            "/followups",
+            "/followups/1",
+        )
+        pages = [(await owner.get(path)).text for path in (*paths, "/feedback", "/fans/501")]
+
+    assert "&lt;img src=x" in asked["text"]
+    assert not [page for page in pages if "<img src=x" in page or "<b>k" in page or "<b>l" in page]
+    assert all("&lt;img src=x" in page for page in pages[1:])
