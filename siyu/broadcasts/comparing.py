@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from siyu.broadcasts.lots import LOTS, Ids, lot_of_fan
 from siyu.kit.errors import Invalid
+from siyu.kit.intervals import wilson
 from siyu.tables import Broadcast, Fan
 
 MAIN = "a"  # the broadcast's own text
@@ -26,7 +27,6 @@ WAITS_FOR_WINNER = "waits_for_winner"
 # Who waits for the winner has no moment yet; whoever decides writes it.
 UNDECIDED = datetime(9999, 1, 1, tzinfo=UTC)
 
-CONFIDENT = 1.959963984540054  # a normal number lies this many deviations around its mean in 95 of 100 draws
 LEAST_EXPECTED = 5
 
 _NOTHING: ColumnElement[str | None] = type_coerce(null(), String())
@@ -187,8 +187,8 @@ def uplift(treated: int, bought: int, held: int, held_bought: int) -> Uplift:
     if not treated or not held:
         return Uplift(treated, bought, held, held_bought, 0.0, -1.0, 1.0, enough=False)
     rate, rate_held = bought / treated, held_bought / held
-    low, high = _wilson(bought, treated)
-    low_held, high_held = _wilson(held_bought, held)
+    low, high = wilson(bought, treated)
+    low_held, high_held = wilson(held_bought, held)
     difference = rate - rate_held
     return Uplift(
         treated, bought, held, held_bought, difference,
@@ -196,14 +196,6 @@ def uplift(treated: int, bought: int, held: int, held_bought: int) -> Uplift:
         high=difference + sqrt((high - rate) ** 2 + (rate_held - low_held) ** 2),
         enough=_least_expected(treated, held, bought + held_bought) >= LEAST_EXPECTED,
     )  # fmt: skip
-
-
-def _wilson(bought: int, number: int) -> tuple[float, float]:
-    rate, square = bought / number, CONFIDENT**2
-    middle = rate + square / (2 * number)
-    spread = CONFIDENT * sqrt(rate * (1 - rate) / number + square / (4 * number**2))
-    scale = 1 + square / number
-    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
 
 
 def _least_expected(treated: int, held: int, bought: int) -> float:

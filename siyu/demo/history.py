@@ -11,7 +11,7 @@ from siyu.app import App
 from siyu.audit import SIYU, Actor
 from siyu.catalogue import NewProduct
 from siyu.demo.community import Person
-from siyu.demo.names import PRODUCTS
+from siyu.demo.names import LINKS, PRODUCTS
 from siyu.fans import Newcomer
 from siyu.interactions import Interacted
 from siyu.kit.database import WriteSession
@@ -32,6 +32,7 @@ async def write(app: App, people: Sequence[Person]) -> Fans:
     """Everybody and everything they did; the fans by Telegram id."""
     async with app.database.writing() as session:
         await _stock_the_shop(session, people[0].joined_at)
+        await _hand_out_links(session, app, people[0].joined_at)
         known = await _admit(session, people, zone=app.settings.zone)
     await _write_deeds(app, people, known)
     await _write_purchases(app, people, known)
@@ -44,8 +45,23 @@ async def _stock_the_shop(session: WriteSession, opened_at: datetime) -> None:
     for product in PRODUCTS:
         draft = NewProduct(product.sku, product.title, product.stars, product.description, product.category)
         await catalogue.create_product(session, TEA_HOUSE, draft, now=opened_at)
-    for title, channel in (("小红书笔记", "social"), ("门店海报", "offline"), ("Newsletter", "email")):
-        await sources.create_source(session, TEA_HOUSE, title=title, channel=channel, now=opened_at)
+
+
+async def _hand_out_links(session: WriteSession, app: App, opened_at: datetime) -> None:
+    paid_at, zone = app.clock() - timedelta(days=60), app.settings.zone
+    for code, link in LINKS.items():
+        told = {"title": link.title, "channel": link.channel, "campaign": link.campaign}
+        await sources.create_source(session, TEA_HOUSE, **told, code=code, now=opened_at)
+        if link.spent:
+            money = Money(link.spent, app.settings.currency)
+            await sources.book_cost(session, TEA_HOUSE, code, money, key=f"demo:{code}", zone=zone, now=paid_at)
+
+
+def _came_by(person: Person) -> str:
+    """The start payload: three of four who came by a channel came by a link of it."""
+    links = [code for code, link in LINKS.items() if link.channel == person.channel]
+    number = person.telegram_id // 7
+    return f"s_{links[number % len(links)]}" if links and number % 4 else ""
 
 
 async def _admit(session: WriteSession, people: Sequence[Person], *, zone: ZoneInfo) -> Fans:
@@ -57,6 +73,7 @@ async def _admit(session: WriteSession, people: Sequence[Person], *, zone: ZoneI
             username=person.username,
             language=person.language,
             joined_at=person.joined_at,
+            source=_came_by(person),
             source_channel=person.channel,
         )
         known |= await fans.admit(session, [newcomer], zone=zone, now=person.joined_at)

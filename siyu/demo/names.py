@@ -20,6 +20,26 @@ LAST = (
 # The first-touch channel, and how often it is the one.
 CHANNELS = {"social": 34, "direct": 26, "search": 14, "offline": 12, "ads": 9, "email": 5, "podcast": 3}
 
+
+@dataclass(frozen=True)
+class DemoLink:
+    """A source link; `spent` in minor units."""
+
+    title: str
+    channel: str
+    campaign: str = ""
+    spent: int = 0
+
+
+# Three of four who came by a channel came by a link of it.
+LINKS = {
+    "rednote": DemoLink("小红书笔记 RedNote post", "social", "春茶 Spring tea", 90_000),
+    "tea-fair": DemoLink("茶博会展位 Tea fair stand", "social", "春茶 Spring tea", 900_000),
+    "shop-window": DemoLink("门店海报 Shop window", "offline"),
+    "newsletter": DemoLink("Newsletter", "email", "", 12_000),
+    "banner": DemoLink("横幅广告 Banner", "ads", "春茶 Spring tea", 400_000),
+}
+
 # What people were asked for: which share answered, and how often which answer.
 ANSWERS: dict[str, tuple[float, dict[str, int]]] = {
     "customer_type": (0.5, {"individual": 84, "enterprise": 13, "government": 3}),

@@ -97,14 +97,3 @@ class Referral(SQLModel, table=True):
     referee_id: int = Field(primary_key=True, foreign_key="fan.id", sa_type=BigKey)
     referrer_id: int = Field(foreign_key="fan.id", index=True, sa_type=BigKey)
     at: datetime = Field(sa_type=Instant)
-
-
-class Source(SQLModel, table=True):
-    """A link we hand out, by the code in `/start s_CODE`."""
-
-    __tablename__ = "source"
-
-    code: str = Field(primary_key=True)
-    title: str
-    channel: str
-    created_at: datetime = Field(sa_type=Instant)

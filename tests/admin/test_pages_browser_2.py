@@ -8,9 +8,10 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import update
 from sqlmodel import col
 
-from siyu import audit, catalogue, operators
+from siyu import audit, catalogue, mailroom, operators, sources
 from siyu.app import App
 from siyu.catalogue import NewProduct
+from siyu.kit.money import Money
 from siyu.operators import Scope
 from siyu.settings import Settings
 from siyu.tables import Broadcast, Delivery, DeliveryState, Inbox, InboxState
@@ -18,7 +19,7 @@ from tests.admin.browsing import DESK, House, looking, needs_chromium, served
 from tests.admin.community import recomputed
 from tests.admin.walks import LOOKS, Look, walk
 from tests.broadcasting import MEI, composed, given_fans, started
-from tests.trading import an_offer, claims
+from tests.trading import BOSS, an_offer, claims
 
 pytestmark = needs_chromium
 
@@ -41,6 +42,9 @@ PATHS = (
     f"/offers/1/issue?segment={SEGMENT}",
     "/offers/redeem",
     "/offers/books",
+    "/sources",
+    "/sources/new",
+    "/sources/window",
     "/catalogue",
     "/catalogue/new",
     "/catalogue/1",
@@ -117,11 +121,22 @@ def test_everything_is_done_without_scripts(browser: Browser, house: House, comp
         expect(page.get_by_text("Zoe may come in now")).to_be_visible()
 
 
+async def _given_a_link(app: App) -> None:
+    zone, now = app.settings.zone, app.clock()
+    async with app.database.writing() as session:
+        await mailroom.remember_bot(session, 1, "tea_bot", "Tea House", now=now)
+        told = {"title": "Long title " * 7, "channel": "offline", "campaign": "unbroken" * 9}
+        await sources.create_source(session, BOSS, **told, code="window", now=now)
+        await sources.book_cost(session, BOSS, "window", Money(120_000, "CNY"), key="a", zone=zone, now=now)
+        await sources.book_cost(session, BOSS, "window", Money(900, "EUR"), key="b", zone=zone, now=now)
+
+
 async def _fill(app: App) -> None:
     """Six fans, a broadcast in each state that needs somebody, an offer, a product, and a letter in quarantine."""
     fans = await given_fans(app, 6, segment=SEGMENT)
     offer = await an_offer(app, title="Twenty off")
     await claims(app, offer, fans[0])
+    await _given_a_link(app)
     await composed(
         app, title="A draft", include=[SEGMENT], text=TEXT, buttons=BUTTONS, media=[{"kind": "photo", "file": PHOTO}]
     )
