@@ -80,7 +80,7 @@ async def test_tiers_are_made_and_an_order_that_is_none_is_told_at_its_field(app
     assert "write a whole number" in seen(wrong.text)
     assert "more than the tier below, which takes 100" in seen(unordered.text)
     assert 'href="#1.minimum"' in unordered.text
-    assert "Gold 500 150.0% 0 Silver A tea <b>a year</b> 100 100.0% 0" in seen(page.text)
+    assert "Gold 500 150% 0 Silver A tea <b>a year</b> 100 100% 0" in seen(page.text)
 
 
 async def test_points_by_hand_need_a_reason_and_a_form_sent_twice_gives_once(app: App) -> None:
