@@ -21,6 +21,7 @@ from siyu import (
     followups,
     mailroom,
     points,
+    referrals,
     segments,
 )
 from siyu.app import App
@@ -338,6 +339,19 @@ async def _congratulate(app: App, _asked: bool) -> Done:
     return Done(touched=given, changed=given)
 
 
+async def _reward(app: App, _asked: bool) -> Done:
+    """The days are those of the dimension: what a referral is worth and what it is called never disagree."""
+    now, zone = app.clock(), app.settings.zone
+    async with app.database.writing() as session:
+        numbers = (await segments.classification_in_force(session)).qualifying
+        days = referrals.Days(join=numbers.join_days, hold=numbers.hold_days)
+        moved = await referrals.keep_promises(session, days, zone=zone, now=now)
+        told = await referrals.tell(session, zone=zone, now=now)
+    if told:
+        app.bells.outbox.set()
+    return Done(touched=moved.total + told, changed=moved.total)
+
+
 async def _tidy(app: App, _asked: bool) -> Done:
     now = app.clock()
     async with app.database.writing() as session:
@@ -379,5 +393,6 @@ JOBS: tuple[Job, ...] = (
     Job("points", phrase("Points that ran out"), Every(lambda _: 60), _let_points_run_out, _points_are_over),
     Job("tiers", phrase("Tiers that were reached or lost"), Every(lambda _: 60), _settle_tiers, _tiers_may_change),
     Job("birthdays", phrase("Points for birthdays"), Daily(time(9, 0)), _congratulate),
+    Job("rewards", phrase("Rewards for friends who came and bought"), Every(lambda _: 60), _reward),
     Job("tidy", phrase("Old mail and old lines of this list"), Every(lambda _: 3600), _tidy),
 )  # fmt: skip

@@ -1,13 +1,11 @@
 """The front door: greeting, help, inviting a friend, and whatever else a fan writes."""
 
 from datetime import timedelta
-from urllib.parse import urlencode
 
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from bot.keyboards import copy, keyboard, link
-from bot.routers import points, questions, settings, shop, staff, wallet
+from bot.routers import invite, points, questions, settings, shop, staff, wallet
 from bot.routers.menu import menu
 from bot.routers.scene import Answer, Scene
 from bot.wording import COMMANDS, STAFF_COMMANDS
@@ -42,15 +40,6 @@ async def help_(scene: Scene, _rest: str = "") -> Answer:
     return scene.show(scene.voice.tell("help", commands=[(name, scene._(text)) for name, text in listed]), menu(scene))
 
 
-async def invite(scene: Scene, _rest: str = "") -> Answer:
-    """The fan's own link, and how many came by it."""
-    url = scene.link(f"i_{scene.fan.referral_code}")
-    brought = await referrals.brought_by(scene.session, scene.fan.id or 0)
-    share = "https://t.me/share/url?" + urlencode({"url": url, "text": scene._("Come and have a look")})
-    buttons = keyboard([link(scene._("📣 Send to a friend"), share)], [copy(scene._("📋 Copy the link"), url)])
-    return scene.show(scene.voice.tell("invite", url=url, brought=len(brought)), buttons)
-
-
 async def chat(scene: Scene, hint: str = "hint") -> Answer:
     """Plain words: one short hint, then silence, so that talking is not answered by a wall."""
     recent = select(func.count()).where(
@@ -69,7 +58,7 @@ async def pressed(scene: Scene, what: str) -> Answer:
     """A button of the menu."""
     verbs = {
         "shop": shop.shop, "wallet": wallet.wallet, "points": points.points, "checkin": points.checkin,
-        "invite": invite, "settings": settings.settings,
+        "invite": invite.invite, "settings": settings.settings,
     }  # fmt: skip
     where = scene.aside() if what.startswith("+") else scene
     return await verbs.get(what.lstrip("+"), help_)(where, "")

@@ -28,6 +28,7 @@ PERSONAL = (
     "feedback",
     "feedback_turn",
     "follow_up",
+    "referral_board",
 )
 
 # What books, stocks and ledgers add up from, and what is worked out from that: the rows stay, of somebody without a
@@ -44,6 +45,7 @@ KEPT_WITHOUT_A_NAME = (
     "points_entry",
     "tier_change",
     "referral",
+    "reward_grant",
     "delivery",
     "broadcast_click",
     "revision_line",

@@ -1,17 +1,20 @@
 """The books: every promise about money, coupons and points, checked against the rows."""
 
+from itertools import chain
+
 from sqlalchemy import func, or_, select
 from sqlmodel import col
 
-from siyu import coupons, points
+from siyu import coupons, points, referrals
 from siyu.kit.books import Breach
 from siyu.kit.database import ReadSession
 from siyu.tables import Purchase, Refund
 
 
 async def books(session: ReadSession) -> list[Breach]:
-    """Every breach of coupons, points and purchases; an empty list is what it should be."""
-    return [*await coupons.books(session), *await points.books(session), *await _refunds(session)]
+    """Every breach of coupons, points, referrals and purchases; an empty list is what it should be."""
+    rooms = [await room.books(session) for room in (coupons, points, referrals)]
+    return [*chain.from_iterable(rooms), *await _refunds(session)]
 
 
 async def _refunds(session: ReadSession) -> list[Breach]:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row, func, select, update
 from sqlmodel import col
 
-from siyu import audit, catalogue, coupons, fans, mailroom, points
+from siyu import audit, catalogue, coupons, fans, mailroom, points, referrals
 from siyu.audit import Actor
 from siyu.kit.clock import local_day
 from siyu.kit.database import ReadSession, WriteSession
@@ -117,6 +117,8 @@ async def _book(session: WriteSession, booking: _Booking, *, now: datetime) -> N
     given = update(Purchase).where(col(Purchase.id) == purchase.id)
     await session.run(given.values(refunded_minor=col(Purchase.refunded_minor) + booking.amount))
     if booking.full:
+        # Rewards before offers and accounts: the order in which they are granted, too.
+        await referrals.reverse_for(session, purchase.id, now=now)
         await coupons.reverse(session, purchase.id, now=now)
         await _put_back(session, booking)
     so_far = purchase.refunded_minor + booking.amount

@@ -94,6 +94,13 @@ from siyu.tables.points import (  # noqa: E402
     TierChange,
 )
 from siyu.tables.privacy import HouseSecret, Tombstone  # noqa: E402
+from siyu.tables.referrals import (  # noqa: E402
+    ReferralBoard,
+    ReferralProgramme,
+    RewardGrant,
+    RewardRule,
+    RewardState,
+)
 from siyu.tables.rewards import Coupon, CouponState, Idempotency, Offer, OfferKind, OfferState, Redemption  # noqa: E402
 from siyu.tables.sources import Source, SourceCost  # noqa: E402
 from siyu.tables.surveys import RunState, Survey, SurveyAnswer, SurveyRun, SurveyVersion  # noqa: E402
@@ -104,15 +111,16 @@ metadata = SQLModel.metadata
 __all__ = [
     "OUT_OF_REACH", "OWN_HOURS", "ApiToken", "Arm", "AsOf", "Attribute", "AttributeType", "AuditEntry", "BotAccount",
     "Broadcast", "BroadcastClick", "BroadcastRevision", "BroadcastState", "Checkin", "Checkout", "CheckoutState",
-    "CodeAsked", "CodeAttempt", "Colour", "Conversation", "ConversationLine", "ConversationNotice", "ConversationState",
-    "Coupon", "CouponState", "CustomDimension", "Delivery", "DeliveryState", "DimensionRule", "DirtyDay", "Fan",
-    "FanAttribute", "FanDay", "FanInterest", "FanLevel", "FanMetrics", "FanScore", "FanTag", "Feedback", "FeedbackTurn",
-    "FollowUp", "HouseSecret", "Idempotency", "Inbox", "InboxState", "Interaction", "JobRun", "Lease", "LevelChange",
-    "LevelSize", "LoginTicket", "ModelFit", "Offer", "OfferAudience", "OfferCode", "OfferKind", "OfferState",
-    "Operator", "OperatorSession", "Outbox", "OutboxState", "Pacer", "PointsAccount", "PointsEntry", "PointsKind",
-    "PointsLot", "PointsNote", "PointsProgramme", "PointsReward", "PointsRule", "PollOffset", "Preference", "Product",
-    "Purchase", "PurchaseItem", "Reach", "Redemption", "Referral", "Refund", "RefundRequest", "RevisionLine",
-    "RevisionState", "Role", "RunState", "SavedSegment", "Scale", "ScoreCut", "Source", "SourceCost", "Survey",
-    "SurveyAnswer", "SurveyRun", "SurveyVersion", "Tag", "TagGroup", "Tier", "TierChange", "Timing", "Tombstone",
-    "Topic", "TopicDeclined", "metadata",
+    "CodeAsked", "CodeAttempt", "Colour", "Conversation", "ConversationLine", "ConversationNotice",
+    "ConversationState", "Coupon", "CouponState", "CustomDimension", "Delivery", "DeliveryState", "DimensionRule",
+    "DirtyDay", "Fan", "FanAttribute", "FanDay", "FanInterest", "FanLevel", "FanMetrics", "FanScore", "FanTag",
+    "Feedback", "FeedbackTurn", "FollowUp", "HouseSecret", "Idempotency", "Inbox", "InboxState", "Interaction",
+    "JobRun", "Lease", "LevelChange", "LevelSize", "LoginTicket", "ModelFit", "Offer", "OfferAudience", "OfferCode",
+    "OfferKind", "OfferState", "Operator", "OperatorSession", "Outbox", "OutboxState", "Pacer", "PointsAccount",
+    "PointsEntry", "PointsKind", "PointsLot", "PointsNote", "PointsProgramme", "PointsReward", "PointsRule",
+    "PollOffset", "Preference", "Product", "Purchase", "PurchaseItem", "Reach", "Redemption", "Referral",
+    "ReferralBoard", "ReferralProgramme", "Refund", "RefundRequest", "RevisionLine", "RevisionState", "RewardGrant",
+    "RewardRule", "RewardState", "Role", "RunState", "SavedSegment", "Scale", "ScoreCut", "Source", "SourceCost",
+    "Survey", "SurveyAnswer", "SurveyRun", "SurveyVersion", "Tag", "TagGroup", "Tier", "TierChange", "Timing",
+    "Tombstone", "Topic", "TopicDeclined", "metadata",
 ]  # fmt: skip

@@ -426,3 +426,18 @@ def test_a_broadcast_names_its_press() -> None:
     assert routers.kind_of("s:p:tea") == ("view", "tea", None)
     assert routers.kind_of("s:l:-:2") == ("view", None, None)
     assert routers.kind_of("s:p:" + "x" * 33) is None
+
+
+async def test_an_invitation_is_shown_as_a_code_and_the_board_is_by_choice_and_masked(app: App) -> None:
+    mei = Phone(app, 501, name="Mei")
+    await mei.write("/start")
+
+    invite = of(await mei.write("/invite"), "sendMessage")
+    picture = of(await mei.press("i:qr"), "sendPhoto")
+    joined = of(await mei.press("i:join"), "editMessageText")
+    left = of(await mei.press("i:leave"), "editMessageText")
+
+    assert "i:qr" in presses(invite)
+    assert "Let a friend scan this" in picture["caption"]
+    assert "You are on it, by your first letter only." in joined["text"]
+    assert "Only who wants to is on it" in left["text"]

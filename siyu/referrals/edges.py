@@ -1,4 +1,4 @@
-"""Referrals: who brought whom, fixed at the newcomer's first contact."""
+"""The edges: who brought whom, fixed at the newcomer's first contact."""
 
 from datetime import datetime
 
