@@ -93,10 +93,10 @@ async def reverse_for(session: WriteSession, purchase_id: int, *, now: datetime)
     return await _reverse(session, col(RewardGrant.purchase_id) == purchase_id, now=now)
 
 
-def counting_friends(days: Days, *, today: date, now: datetime) -> Select[Any]:
+def counting_friends(days: Days, *, now: datetime) -> Select[int, int, Any, date]:
     """Referrer, referee, purchase and its day, of every friend whose first purchase counts or will; due or not."""
     edge = (col(Referral.referrer_id), col(Referral.referee_id))
-    rows: Select[Any] = sa_select(*edge, col(Purchase.id).label("purchase_id"), col(Purchase.day))
+    rows: Select[int, int, Any, date] = sa_select(*edge, col(Purchase.id).label("purchase_id"), col(Purchase.day))
     joined = rows.join(Fan, col(Fan.id) == col(Referral.referee_id)).join(
         Purchase, col(Purchase.id) == _first_counting_purchase(now)
     )
@@ -128,7 +128,7 @@ async def _open(session: WriteSession, terms: Programme, days: Days, *, now: dat
         or_(col(RewardGrant.state).in_(_LIVE), col(RewardGrant.purchase_id) == col(Purchase.id)),
     )
     recent = _number(Fan.joined_day) >= _day_number(today) - days.join - days.hold - LATE_DAYS
-    wanted = counting_friends(days, today=today, now=now).where(~alive, recent, col(Referral.at) >= terms.since)
+    wanted = counting_friends(days, now=now).where(~alive, recent, col(Referral.at) >= terms.since)
     found = await session.rows(wanted.order_by(col(Referral.referee_id)).limit(CHUNK))
     rows = [_promise(rule, row, days, now) for row in found for rule in SIDES]
     await session.run_many(session.insert(RewardGrant).on_conflict_do_nothing(), rows)

@@ -42,6 +42,7 @@ PATHS = (
     f"/offers/1/issue?segment={SEGMENT}",
     "/offers/redeem",
     "/offers/books",
+    "/referrals",
     "/sources",
     "/sources/new",
     "/sources/window",

@@ -11,7 +11,7 @@ from siyu.referrals import Programme
 from siyu.sources import Outcome
 from siyu.tables import RewardGrant, RewardState, Role
 from tests.admin.seen import seen
-from tests.admin.visitors import browser
+from tests.admin.visitors import browser, program
 from tests.clocks import FakeClock
 from tests.trading import BOSS, a_fan, a_sale, records
 
@@ -124,3 +124,19 @@ def test_without_a_cost_the_share_of_buyers_decides() -> None:
     shares = [Outcome(100, 0, buyers, 0, 0).advice(0.2).word for buyers in (30, 29, 10, 9)]
 
     assert shares == ["invest", "adjust", "adjust", "retire"]
+
+
+async def test_programs_make_links_and_list_them(app: App) -> None:
+    async with program(app) as shop:
+        made = await shop.post(
+            "/api/v1/sources", json={"title": "Ad", "channel": "ads", "campaign": "May", "cost_minor": 500}
+        )
+        free = await shop.post("/api/v1/sources", json={"title": "Post", "channel": "social"})
+        wrong = await shop.post("/api/v1/sources", json={"title": "Post", "channel": "smoke"})
+        blank = await shop.post("/api/v1/sources", json={"title": " ", "channel": "social"})
+        listed = (await shop.get("/api/v1/sources")).json()["items"]
+
+    assert made.json().items() >= {"title": "Ad", "campaign": "May", "cost_minor": 500, "currency": "CNY"}.items()
+    assert free.json()["currency"] == ""
+    assert (wrong.status_code, blank.status_code) == (422, 422)
+    assert {one["code"] for one in listed} == {made.json()["code"], free.json()["code"]}
