@@ -12,12 +12,13 @@ from aiogram.types import BotCommand, BotCommandScopeAllPrivateChats, BotCommand
 from babel import dates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from siyu import catalogue
 from siyu.kit import figures
 from siyu.kit.errors import SiyuError
 from siyu.kit.money import Money
 from siyu.kit.wording import CHINESE, ENGLISH, Words, phrase, shipped, translations, words
 from siyu.points import MOVEMENTS
-from siyu.tables import Offer, OfferKind, PointsKind
+from siyu.tables import Offer, OfferKind, PointsKind, Product
 
 # Telegram's name of each language we speak; the empty one is for everybody else.
 LANGUAGE_CODES = {ENGLISH: "", CHINESE: "zh"}
@@ -61,6 +62,10 @@ class Voice:
 
     def stars(self, number: int) -> str:
         return figures.stars(number, self.words.locale)
+
+    def price(self, product: Product) -> Money | None:
+        """What it costs here in chat, if it has a price."""
+        return catalogue.price_in_chat(product)
 
     def moment(self, moment: datetime) -> str:
         """Fri, Mar 6, 23:59: the year only when it is another one."""

@@ -46,6 +46,7 @@ class Settings(BaseModel):
     web_port: int = Field(8000, ge=0, le=65535)
     timezone: str = "Asia/Shanghai"
     currency: str = "CNY"
+    payment_provider_token: SecretStr | None = None
     send_rate: float = Field(28, gt=0, le=1000)
     recompute_seconds: float = Field(1, gt=0, le=3600)
     log_format: LogFormat = LogFormat.AUTO

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from siyu.kit.errors import Invalid, SiyuError
+from siyu.kit.money import parse_money
 from siyu.kit.wording import Words
 
 Errors = dict[str, str]
@@ -52,3 +53,14 @@ def number(text: str, field: str) -> int:
 
 def number_or_none(text: str, field: str) -> int | None:
     return number(text, field) if text.strip() else None
+
+
+def amount_or_none(text: str, currency: str, field: str) -> int | None:
+    """Minor units of an amount in major ones. Raises Invalid with its place."""
+    if not text.strip():
+        return None
+    try:
+        return parse_money(text, currency).minor
+    except Invalid as mistake:
+        mistake.where = (field,)
+        raise

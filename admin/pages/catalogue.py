@@ -55,7 +55,7 @@ async def change(
 async def _keep(request: Request, me: Me, form: ProductForm, product_id: int | None = None) -> Response:
     """The product is kept; or the form again, with every mistake at its field."""
     app, words = app_of(request), words_of(request)
-    draft, wrong = read_product(form)
+    draft, wrong = read_product(form, app.settings.currency)
     change = partial(catalogue.change_product, product_id=product_id) if product_id else catalogue.create_product
     try:
         if wrong:
@@ -96,4 +96,5 @@ async def _form(
         product=product,
         errors=errors or {},
         limits=catalogue,
+        currency=app_of(request).settings.currency,
     )

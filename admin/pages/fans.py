@@ -10,6 +10,7 @@ from admin.framing import show_block
 from admin.pages.frame import (
     Administering,
     Flash,
+    Me,
     Operating,
     Page,
     Viewing,
@@ -38,6 +39,7 @@ from siyu import (
 )
 from siyu.kit.database import ReadSession
 from siyu.kit.errors import Conflict, Invalid
+from siyu.operators import Permission
 from siyu.portrait import Portrayed, families, glances, interests, portrayed
 from siyu.segments import Classification, Dimension
 from siyu.tables import Fan
@@ -87,7 +89,11 @@ async def fan(
     async with app_of(request).database.reading() as session:
         found = await fans.get_fan(session, telegram_id)
         page = Page(found.name, "fans", ((words_of(request).gettext("Fans"), "/fans"),))
-        past = {"fan": found, **await _purchases(session, found, bought), **await _timeline(session, found, since)}
+        past = {
+            "fan": found,
+            **await _purchases(request, session, me, found, bought),
+            **await _timeline(session, found, since),
+        }
         past |= {"received": await broadcasts.received(session, found.id or 0, cursor=got, limit=RECEIVED), "got": got}
         if frame_of(request).partial:
             turned = "purchases" if bought is not None else "received" if got is not None else "timeline"
@@ -193,11 +199,17 @@ def _saved(told: Portrayed, whole: Classification) -> list[tuple[Dimension, date
     return sorted(saved, key=lambda one: one[1], reverse=True)
 
 
-async def _purchases(session: ReadSession, found: Fan, cursor: str | None) -> Context:
+async def _purchases(request: Request, session: ReadSession, me: Me, found: Fan, cursor: str | None) -> Context:
     page = await purchases.purchases_of(session, found.id or 0, cursor=cursor, limit=PURCHASES)
     ids = [purchase.id or 0 for purchase in page.items]
+    now, always = app_of(request).clock(), me.may(Permission.ADMINISTER)
     return {
         "purchases": page,
+        "sums": await purchases.sums_of(session, found.id or 0),
+        "undoable": {
+            one.id: me.may(Permission.OPERATE) and purchases.can_be_undone(one, at_any_time=always, now=now)
+            for one in page.items
+        },
         "lines": await purchases.lines_of(session, ids),
         "requests": await purchases.requests_of(session, ids),
         "bought": cursor,

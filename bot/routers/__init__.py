@@ -152,6 +152,8 @@ async def on_message(message: Message, **handed: Any) -> Answer:  # Any: what th
             return await payments.refunded(scene, message.refunded_payment)
         if message.text and message.text.startswith("/"):
             return await _command(scene, message.text)
+        if found := await shop.looked_for(scene, message):
+            return found
         return await _said(scene, message)
     except SiyuError as no:
         return scene.say(scene.voice.tell("refusal", said=scene.voice.refusal(no)))

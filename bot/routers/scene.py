@@ -75,29 +75,31 @@ class Scene:
         """A link that opens this bot with a start payload."""
         return f"https://t.me/{self.me.username}?start={payload}"
 
-    def say(self, text: str, keyboard: Board | None = None, *, to: int | None = None) -> SendMessage:
+    def say(
+        self, text: str, keyboard: Board | None = None, *, to: int | None = None, picture: str = ""
+    ) -> SendMessage:
         """A new message, to the fan unless somebody else is named."""
         return SendMessage(
             chat_id=to or self.fan.telegram_id,
             text=text,
             parse_mode=ParseMode.HTML,
             reply_markup=keyboard,
-            link_preview_options=NO_PREVIEW,
+            link_preview_options=_preview(picture),
         )
 
-    def show(self, text: str, keyboard: InlineKeyboardMarkup | None = None) -> Method:
-        """The living message: changed in place after a press, sent new otherwise."""
+    def show(self, text: str, keyboard: InlineKeyboardMarkup | None = None, *, picture: str = "") -> Method:
+        """The living message: changed in place after a press, sent new otherwise; a picture is an address."""
         message = self.pressed.message if self.pressed and self.living else None
         # Telegram hands out neither old messages nor those of other kinds for a change of text.
         if message is None or isinstance(message, InaccessibleMessage) or message.text is None:
-            return self.say(text, keyboard)
+            return self.say(text, keyboard, picture=picture)
         return EditMessageText(
             chat_id=message.chat.id,
             message_id=message.message_id,
             text=text,
             parse_mode=ParseMode.HTML,
             reply_markup=keyboard,
-            link_preview_options=NO_PREVIEW,
+            link_preview_options=_preview(picture),
         )
 
     def toast(self, text: str | None = None, *, alert: bool = False) -> AnswerCallbackQuery:
@@ -105,3 +107,10 @@ class Scene:
         assert self.pressed is not None, "only a press can be answered"
         said = text[:LONGEST_TOAST] if text else None
         return AnswerCallbackQuery(callback_query_id=self.pressed.id, text=said, show_alert=alert or None)
+
+
+def _preview(picture: str) -> LinkPreviewOptions:
+    """A message of words cannot become one with a photo; a large preview above it can come and go in place."""
+    if not picture:
+        return NO_PREVIEW
+    return LinkPreviewOptions(url=picture, prefer_large_media=True, show_above_text=True)

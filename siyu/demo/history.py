@@ -43,7 +43,15 @@ async def write(app: App, people: Sequence[Person]) -> Fans:
 
 async def _stock_the_shop(session: WriteSession, opened_at: datetime) -> None:
     for product in PRODUCTS:
-        draft = NewProduct(product.sku, product.title, product.stars, product.description, product.category)
+        draft = NewProduct(
+            product.sku,
+            product.title,
+            product.stars,
+            product.description,
+            product.category,
+            price_minor=product.fen,
+            currency="CNY",
+        )
         await catalogue.create_product(session, TEA_HOUSE, draft, now=opened_at)
 
 

@@ -13,13 +13,15 @@ from siyu.purchases.checkouts import (
     open_checkout,
     settle,
 )
-from siyu.purchases.refunds import TELEGRAM, note_refund_agreed, refund, refund_stars
+from siyu.purchases.counter import UNDO_MINUTES, CounterSale, can_be_undone, give_back, sell, take_back
+from siyu.purchases.refunds import STAFF, TELEGRAM, note_refund_agreed, refund, refund_stars
 from siyu.purchases.requests import ask_refund, decline_refund, open_requests, requests_of
-from siyu.purchases.sales import Line, Sale, Verdict, get_purchase, lines_of, purchases_of, record
+from siyu.purchases.sales import Line, Sale, Verdict, get_purchase, lines_of, purchases_of, record, sums_of
 
 __all__ = [
-    "TELEGRAM", "Again", "Fit", "Invoice", "Line", "Payment", "Sale", "Settled", "SettledOddly", "Verdict",
-    "ask_refund", "books", "check_before_payment", "decline_refund", "fits", "get_purchase", "lines_of",
-    "note_refund_agreed", "open_checkout", "open_requests", "purchases_of", "record", "refund", "refund_stars",
-    "requests_of", "settle",
+    "STAFF", "TELEGRAM", "UNDO_MINUTES", "Again", "CounterSale", "Fit", "Invoice", "Line", "Payment", "Sale",
+    "Settled", "SettledOddly", "Verdict", "ask_refund", "books", "can_be_undone", "check_before_payment",
+    "decline_refund", "fits", "get_purchase", "give_back", "lines_of", "note_refund_agreed", "open_checkout",
+    "open_requests", "purchases_of", "record", "refund", "refund_stars", "requests_of", "sell", "settle", "sums_of",
+    "take_back",
 ]  # fmt: skip

@@ -1,11 +1,11 @@
-"""Buying in chat with Stars: an invoice is opened, held against its terms, and settled once."""
+"""Buying in chat: an invoice is opened, held against its terms, and settled once."""
 
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlmodel import col
 
 from siyu import audit, catalogue, coupons, fans
@@ -17,13 +17,13 @@ from siyu.kit.errors import Conflict, NotFound, SiyuError
 from siyu.kit.money import STARS, Money
 from siyu.purchases.refunds import TELEGRAM, refund_stars
 from siyu.purchases.sales import Line, Sale, Verdict, record
-from siyu.tables import Checkout, CheckoutState, Coupon, CouponState, Fan, Offer, Product, Purchase
+from siyu.tables import Checkout, CheckoutState, Coupon, CouponState, Fan, Offer, Product, ProductKind, Purchase
 
 # How long an invoice keeps its coupon; opening the product again renews it.
 INVOICE_HOLD = timedelta(minutes=30)
 # After our yes the money comes within seconds; Telegram keeps the question itself for 150.
 PAYMENT_HOLD = timedelta(minutes=15)
-# Telegram knows no invoice over nothing.
+# Of Stars or of a currency's smallest unit: Telegram knows no invoice over nothing.
 LEAST = 1
 
 
@@ -44,10 +44,11 @@ class Invoice:
     price: int
     discount: int
     coupon: Carried | None
+    currency: str
 
     @property
     def total(self) -> Money:
-        return Money(self.price - self.discount, STARS)
+        return Money(self.price - self.discount, self.currency)
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,17 @@ class Settled:
     discount: int
     coupon: str | None
 
+    @property
+    def saved(self) -> Money:
+        return Money(self.discount, self.amount.currency)
+
 
 @dataclass(frozen=True)
 class SettledOddly:
-    """The money came, but there is nothing to give for it: `paid_before`, `sold_out` or `unknown`. It goes back."""
+    """The money came, but there is nothing to give for it: `paid_before`, `sold_out` or `unknown`.
+
+    Stars go back at once; other money only people can give back.
+    """
 
     why: str
     amount: Money
@@ -84,8 +92,10 @@ class Again:
 
 
 async def fits(session: ReadSession, fan: Fan, product: Product, *, now: datetime) -> list[Fit]:
-    """The fan's coupons that make this product cheaper, the best first; never below one Star."""
-    price = Money(product.stars_price, STARS)
+    """The fan's coupons that make this product cheaper, the best first; something always stays to be paid."""
+    price = catalogue.price_in_chat(product)
+    if price is None:
+        return []
     goods = [coupons.Good(product.sku, product.category, price.minor)]
     usable = await coupons.usable_for(session, fan, price, goods=goods, now=now)
     return [Fit(carried, off) for carried, full in usable if (off := min(full, price.minor - LEAST)) > 0]
@@ -106,6 +116,9 @@ async def open_checkout(
     It is a signal of wanting to buy, at once and once more when it was left unpaid.
     """
     product = await _on_sale(session, sku)
+    price = catalogue.price_in_chat(product)
+    if price is None:
+        raise NotFound("this product is not on sale any more")
     fit = None if bare else _choose(await fits(session, fan, product, now=now), coupon_id)
     async with session.savepoint():
         checkout = Checkout(
@@ -113,9 +126,9 @@ async def open_checkout(
             fan_id=fan.id or 0,
             product_id=product.id or 0,
             coupon_id=fit.carried.coupon.id if fit else None,
-            price_minor=product.stars_price,
+            price_minor=price.minor,
             discount_minor=fit.discount if fit else 0,
-            currency=STARS,
+            currency=price.currency,
             created_at=now,
             day=local_day(now, zone),
             hold_until=now + INVOICE_HOLD,
@@ -125,7 +138,7 @@ async def open_checkout(
         await _hold(session, checkout, now=now)
         await fans.mark_dirty(session, [(fan.id or 0, checkout.day, due) for due in (now, checkout.hold_until)])
     carried = fit.carried if fit else None
-    return Invoice(product, checkout.payload, checkout.price_minor, checkout.discount_minor, carried)
+    return Invoice(product, checkout.payload, checkout.price_minor, checkout.discount_minor, carried, checkout.currency)
 
 
 async def check_before_payment(session: WriteSession, fan: Fan, payload: str, amount: Money, *, now: datetime) -> None:
@@ -217,7 +230,18 @@ def _still_on_sale() -> ColumnElement[bool]:
     return exists().where(
         col(Product.id) == col(Checkout.product_id),
         col(Product.active),
-        col(Product.stars_price) == col(Checkout.price_minor),
+        or_(
+            and_(
+                col(Product.kind) == ProductKind.DIGITAL,
+                col(Checkout.currency) == STARS,
+                col(Product.stars_price) == col(Checkout.price_minor),
+            ),
+            and_(
+                col(Product.kind) == ProductKind.PHYSICAL,
+                col(Checkout.currency) == col(Product.currency),
+                col(Product.price_minor) == col(Checkout.price_minor),
+            ),
+        ),
         or_(col(Product.stock).is_(None), col(Product.stock) > 0),
     )
 
@@ -249,7 +273,7 @@ async def _refusal(session: ReadSession, fan: Fan, payload: str, *, now: datetim
     product = await catalogue.get_product(session, checkout.product_id)
     if not product.active or product.stock == 0:
         return Conflict("sorry, this is sold out", reason="sold_out")
-    if product.stars_price != checkout.price_minor:
+    if catalogue.price_in_chat(product) != Money(checkout.price_minor, checkout.currency):
         return Conflict("the price has changed; open it in the /shop again", reason="price_changed")
     return Conflict("this invoice has expired; open it in the /shop again", reason="expired")
 
@@ -295,7 +319,7 @@ async def _hand_over(
 async def _use(session: WriteSession, coupon: Coupon, checkout: Checkout, payment: Payment, *, now: datetime) -> None:
     """The coupon was held for this; were it lost all the same, the fan keeps the price and the audit tells it."""
     use = coupons.Use(
-        amount=Money(checkout.price_minor, STARS),
+        amount=Money(checkout.price_minor, checkout.currency),
         channel="chat",
         key=f"{TELEGRAM}:{payment.charge_id}",
         fan_id=checkout.fan_id,

@@ -18,6 +18,7 @@ from siyu.purchases.sales import Verdict, get_purchase, lines_of
 from siyu.tables import Fan, Outbox, OutboxState, Purchase, Refund, RefundRequest
 
 TELEGRAM = "telegram"
+STAFF = "staff"
 
 
 async def refund(
@@ -133,11 +134,11 @@ async def _book(session: WriteSession, booking: _Booking, *, now: datetime) -> N
 
 
 async def _put_back(session: WriteSession, booking: _Booking) -> None:
-    """Only what was sold in chat came out of our stock; money for nothing has no lines."""
-    if booking.source == TELEGRAM:
+    """Only what we sold ourselves came out of our stock; money for nothing has no lines."""
+    if booking.source in (TELEGRAM, STAFF):
         lines = await lines_of(session, [booking.purchase.id])
         for line in lines.get(booking.purchase.id, []):
-            await catalogue.put_back(session, line.sku)
+            await catalogue.put_back(session, line.sku, line.quantity)
 
 
 async def _failures(session: ReadSession, charge_id: str) -> int:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlmodel import col
 
 from siyu import coupons, fans, points
@@ -102,6 +102,15 @@ async def get_purchase(session: ReadSession, purchase_id: int) -> Purchase:
     return purchase
 
 
+async def find_purchase(session: ReadSession, source: str, external_id: str) -> Purchase:
+    """By its own key. Raises NotFound."""
+    mine = select(Purchase).where(col(Purchase.source) == source, col(Purchase.external_id) == external_id)
+    purchase = await session.first(mine)
+    if purchase is None:
+        raise NotFound("there is no such purchase")
+    return purchase
+
+
 async def purchases_of(
     session: ReadSession, fan_id: int, *, source: str | None = None, cursor: str | None = None, limit: int = 50
 ) -> Page[Purchase]:
@@ -118,6 +127,14 @@ async def purchases_of(
         return Page(found)
     last = found[limit - 1]
     return Page(found[:limit], cursor_of((int(last.paid_at.timestamp()), last.id or 0)))
+
+
+async def sums_of(session: ReadSession, fan_id: int) -> list[Money]:
+    """What one fan paid and did not get back, each currency by itself."""
+    kept = func.sum(col(Purchase.amount_minor) - col(Purchase.refunded_minor))
+    grouped = select(col(Purchase.currency), kept).where(col(Purchase.fan_id) == fan_id)
+    rows = await session.rows(grouped.group_by(col(Purchase.currency)).order_by(col(Purchase.currency)))
+    return [Money(int(row[1]), row[0]) for row in rows]
 
 
 async def lines_of(session: ReadSession, purchase_ids: Iterable[int]) -> dict[int, list[PurchaseItem]]:

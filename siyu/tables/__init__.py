@@ -37,6 +37,7 @@ from siyu.tables.facts import (  # noqa: E402
     CheckoutState,
     Interaction,
     Product,
+    ProductKind,
     Purchase,
     PurchaseItem,
     Refund,
@@ -101,6 +102,7 @@ from siyu.tables.referrals import (  # noqa: E402
     RewardRule,
     RewardState,
 )
+from siyu.tables.reconciling import StarCheck  # noqa: E402
 from siyu.tables.rewards import Coupon, CouponState, Idempotency, Offer, OfferKind, OfferState, Redemption  # noqa: E402
 from siyu.tables.sources import Source, SourceCost  # noqa: E402
 from siyu.tables.surveys import RunState, Survey, SurveyAnswer, SurveyRun, SurveyVersion  # noqa: E402
@@ -118,9 +120,9 @@ __all__ = [
     "JobRun", "Lease", "LevelChange", "LevelSize", "LoginTicket", "ModelFit", "Offer", "OfferAudience", "OfferCode",
     "OfferKind", "OfferState", "Operator", "OperatorSession", "Outbox", "OutboxState", "Pacer", "PointsAccount",
     "PointsEntry", "PointsKind", "PointsLot", "PointsNote", "PointsProgramme", "PointsReward", "PointsRule",
-    "PollOffset", "Preference", "Product", "Purchase", "PurchaseItem", "Reach", "Redemption", "Referral",
-    "ReferralBoard", "ReferralProgramme", "Refund", "RefundRequest", "RevisionLine", "RevisionState", "RewardGrant",
-    "RewardRule", "RewardState", "Role", "RunState", "SavedSegment", "Scale", "ScoreCut", "Source", "SourceCost",
-    "Survey", "SurveyAnswer", "SurveyRun", "SurveyVersion", "Tag", "TagGroup", "Tier", "TierChange", "Timing",
-    "Tombstone", "Topic", "TopicDeclined", "metadata",
+    "PollOffset", "Preference", "Product", "ProductKind", "Purchase", "PurchaseItem", "Reach", "Redemption",
+    "Referral", "ReferralBoard", "ReferralProgramme", "Refund", "RefundRequest", "RevisionLine", "RevisionState",
+    "RewardGrant", "RewardRule", "RewardState", "Role", "RunState", "SavedSegment", "Scale", "ScoreCut", "Source",
+    "SourceCost", "StarCheck", "Survey", "SurveyAnswer", "SurveyRun", "SurveyVersion", "Tag", "TagGroup", "Tier",
+    "TierChange", "Timing", "Tombstone", "Topic", "TopicDeclined", "metadata",
 ]  # fmt: skip

@@ -32,12 +32,18 @@ class Interaction(SQLModel, table=True):
     broadcast_id: int | None = Field(default=None, foreign_key="broadcast.id", sa_type=BigKey)  # the campaign
 
 
+class ProductKind(StrEnum):
+    DIGITAL = "digital"  # Telegram takes Stars for these, and nothing else
+    PHYSICAL = "physical"  # money through a payment provider, or at the counter
+
+
 class Product(SQLModel, table=True):
-    """Something fans can buy in chat."""
+    """Something fans can buy; one that only a shop told us of has no price and is not on sale."""
 
     __tablename__ = "product"
     __table_args__ = (
         CheckConstraint("stars_price > 0", name="stars_price_positive"),
+        CheckConstraint("price_minor > 0", name="price_positive"),
         CheckConstraint("stock >= 0", name="stock_not_negative"),
     )
 
@@ -46,7 +52,11 @@ class Product(SQLModel, table=True):
     title: str
     description: str = ""
     category: str = ""
-    stars_price: int = Field(sa_type=BigInteger)
+    kind: ProductKind = Field(default=ProductKind.DIGITAL, sa_type=Word(ProductKind))
+    stars_price: int | None = Field(default=None, sa_type=BigInteger)
+    price_minor: int | None = Field(default=None, sa_type=BigInteger)
+    currency: str = ""  # of price_minor
+    photo: str = ""  # an address on the open web
     stock: int | None = None  # None: as many as asked
     active: bool = True
     created_at: datetime = Field(sa_type=Instant)

@@ -33,6 +33,8 @@ PATHS = (
     "/fans?q=nobody",
     f"/fans/{MEI}",
     f"/fans/{MEI}/attributes",
+    f"/fans/{MEI}/purchases/new",
+    "/purchases/1/return",
     "/fans?tag=VIP",
     "/tags",
     "/tags/new",

@@ -1,5 +1,7 @@
 """Fans: found by name, shown with all that is known, tagged, and given their money back."""
 
+import re
+
 import pytest
 from sqlmodel import col, select
 
@@ -12,7 +14,7 @@ from tests.admin.community import given_friend, given_many, given_purchase, give
 from tests.admin.seen import forms, links, next_page, seen
 from tests.admin.visitors import browser
 from tests.people import given_fan, given_interactions, given_tags, given_values
-from tests.trading import an_offer, claims
+from tests.trading import a_product, an_offer, breaches, claims
 
 PARTIAL = {"HX-Request": "true", "HX-Request-Type": "partial"}
 STARS = Money(68, "XTR")
@@ -313,3 +315,77 @@ async def _calls(app: App) -> list[tuple[str, int]]:
     async with app.database.reading() as session:
         queued = await session.all(select(Outbox).order_by(col(Outbox.id)))
     return [(call.method, call.payload["user_id"]) for call in queued]
+
+
+# ---- the counter -----------------------------------------------------------------------------------------------------
+
+
+async def test_an_operator_enters_a_purchase_once_and_undoes_it(app: App) -> None:
+    fan = await given_fan(app, name="Mei")
+    await a_product(app, "cup", kind="physical", price_minor=4500, currency="CNY", stars_price=None, stock=3)
+    address = f"/fans/{fan.telegram_id}"
+
+    async with browser(app, Role.OPERATOR) as operator:
+        form = await operator.get(f"{address}/purchases/new")
+        key = re.findall(r'name="key" value="(.+?)"', form.text)[0]
+        for _ in range(2):
+            await operator.post(f"{address}/purchases", data={"key": key, "sku": "cup", "quantity": "2"})
+        page = await operator.get(address)
+        undo = next(action for action in forms(page.text) if action.endswith("/undo"))
+        await operator.post(undo)
+        after = await operator.get(address)
+
+    assert seen(page.text).count("Cup × 2") == 1
+    assert "¥90.00" in seen(page.text)
+    assert "refunded" in seen(after.text)
+    assert await breaches(app) == []
+
+
+async def test_a_wrong_purchase_comes_back_with_what_was_typed(app: App) -> None:
+    fan = await given_fan(app)
+
+    async with browser(app, Role.OPERATOR) as operator:
+        wrong = {"key": "a-key-of-its-own", "name": "Cake & <tea>", "quantity": "many", "amount": "-3"}
+        unread = await operator.post(f"/fans/{fan.telegram_id}/purchases", data=wrong)
+        huge = await operator.post(
+            f"/fans/{fan.telegram_id}/purchases", data={**wrong, "quantity": "1", "amount": "10000001"}
+        )
+        unknown = await operator.post(
+            f"/fans/{fan.telegram_id}/purchases",
+            data={**wrong, "quantity": "1", "amount": "3", "coupon": "AAAAAAAAAA"},
+        )
+
+    assert [page.status_code for page in (unread, huge, unknown)] == [422, 422, 422]
+    assert "Cake &amp; &lt;tea&gt;" in unread.text
+    assert "an amount lies between 0 and 10,000,000" in huge.text
+    assert "there is no coupon with this code" in unknown.text
+
+
+async def test_an_admin_notes_money_that_went_back_in_parts(app: App) -> None:
+    fan = await given_fan(app)
+    purchase = await given_purchase(app, fan, amount=Money(1800, "CNY"))
+
+    async with browser(app, Role.ADMIN) as admin:
+        page = f"/purchases/{purchase}/return"
+        asked = await admin.get(page)
+        await admin.post(page, data={"key": "part-one", "amount": "7.00"})
+        too_much = await admin.post(page, data={"key": "part-two", "amount": "11.01"})
+        await admin.post(page, data={"key": "part-two", "amount": ""})
+        portrait = await admin.get(f"/fans/{fan.telegram_id}")
+
+    assert "¥18.00" in asked.text
+    assert too_much.status_code == 422
+    assert "so much is not left of this purchase" in too_much.text
+    assert "refunded" in seen(portrait.text)
+    assert await breaches(app) == []
+
+
+async def test_a_viewer_neither_sells_nor_sees_the_button(app: App) -> None:
+    fan = await given_fan(app)
+
+    async with browser(app, Role.VIEWER) as viewer:
+        page = await viewer.get(f"/fans/{fan.telegram_id}")
+        refused = await viewer.post(f"/fans/{fan.telegram_id}/purchases", data={"key": "a-key-of-its-own"})
+
+    assert "purchases/new" not in page.text
+    assert refused.status_code == 403

@@ -51,14 +51,19 @@ class Phone:
         query = {"id": str(next(_numbers)), "from": self.person, "chat_instance": "1", "data": data}
         return await self._send({"callback_query": {**query, "message": {**message, "from": _ITSELF}}})
 
-    async def is_asked_to_pay(self, payload: str, stars: int) -> Json:
-        terms = {"currency": "XTR", "total_amount": stars, "invoice_payload": payload}
+    async def answer(self, question: str, text: str) -> list[Json]:
+        """Words below a message of the bot's that asked for them."""
+        asked = {**self._message(text=question), "from": _ITSELF}
+        return await self._send({"message": self._message(text=text, reply_to_message=asked)})
+
+    async def is_asked_to_pay(self, payload: str, stars: int, *, currency: str = "XTR") -> Json:
+        terms = {"currency": currency, "total_amount": stars, "invoice_payload": payload}
         (answer,) = await self._send({"pre_checkout_query": {"id": str(next(_numbers)), "from": self.person, **terms}})
         return answer
 
-    async def pay(self, payload: str, stars: int, *, charge: str = "c1") -> list[Json]:
+    async def pay(self, payload: str, stars: int, *, charge: str = "c1", currency: str = "XTR") -> list[Json]:
         paid = {
-            "currency": "XTR", "total_amount": stars, "invoice_payload": payload,
+            "currency": currency, "total_amount": stars, "invoice_payload": payload,
             "telegram_payment_charge_id": charge, "provider_payment_charge_id": "p",
         }  # fmt: skip
         return await self._send({"message": self._message(successful_payment=paid)})

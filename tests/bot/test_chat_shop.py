@@ -1,8 +1,12 @@
 """Buying in chat, as a fan sees it."""
 
+from dataclasses import replace
+
 import pytest
+from pydantic import SecretStr
 
 from siyu.app import App
+from siyu.tables import OfferKind
 from tests.bot.chatting import Phone, buttons, of, presses
 from tests.trading import a_product, an_offer, breaches, claims
 
@@ -166,3 +170,112 @@ async def test_forged_data_gets_a_polite_no_and_changes_nothing(app: App, data: 
     assert answer["method"] == "answerCallbackQuery"
     assert "does not work any more" in answer["text"]
     assert await mei.deeds() == before
+
+
+async def test_a_word_after_the_command_finds_products_page_by_page(app: App) -> None:
+    for n in range(6):
+        await a_product(app, f"tea-{n}", category="Drinks")
+    await a_product(app, "cup", description="For tea & more")
+    mei = Phone(app)
+
+    found = of(await mei.write("/shop TEA"), "sendMessage")
+    turned = of(await mei.press(presses(found)[-1]), "editMessageText")
+    nothing = of(await mei.write("/shop <zzz>"), "sendMessage")
+
+    assert "Page 1 of 2" in found["text"]
+    assert presses(found)[-1] == "s:q:1:TEA"
+    assert "<b>Cup</b>" in turned["text"]
+    assert "🔍 <b>&lt;zzz&gt;</b>" in nothing["text"]
+    assert "Nothing is called like that" in nothing["text"]
+
+
+async def test_a_long_search_still_fits_its_buttons(app: App) -> None:
+    for n in range(6):
+        await a_product(app, f"tea-{n}", description="一二三四五六七八九十一二三四五六七八九十")
+    mei = Phone(app)
+
+    found = of(await mei.write("/shop 一二三四五六七八九十一二三四五六七八九十"), "sendMessage")
+
+    assert all(len(data.encode()) <= 64 for data in presses(found))
+    assert "Page 2 of 2" in of(await mei.press(presses(found)[-1]), "editMessageText")["text"]
+
+
+async def test_the_answer_to_our_question_is_a_search(app: App) -> None:
+    await a_product(app, "tea")
+    mei = Phone(app)
+
+    question = of(await mei.press("s:f"), "sendMessage")
+    found = of(await mei.answer(question["text"], "tea"), "sendMessage")
+
+    assert question["reply_markup"]["force_reply"]
+    assert "<b>Tea</b>" in found["text"]
+
+
+async def test_a_fan_reads_what_they_bought_and_nobody_elses(app: App) -> None:
+    await a_product(app, "tea", stars_price=100)
+    mei, bo = Phone(app), Phone(app, 502, name="Bo")
+    invoice = of(await mei.press("s:b:tea"), "sendInvoice")
+    await mei.pay(invoice["payload"], 100)
+
+    listed = of(await mei.press("s:h"), "editMessageText")
+    receipt = of(await mei.press(presses(listed)[0]), "editMessageText")
+    foreign = of(await bo.press(presses(listed)[0]), "answerCallbackQuery")
+
+    assert "Tea · <b>100 ⭐</b>" in listed["text"]
+    assert "🧾 <b>100 ⭐</b>" in receipt["text"]
+    assert "There is no such purchase" in foreign["text"]
+
+
+async def test_goods_for_money_are_paid_at_the_counter_where_no_provider_takes_it(app: App) -> None:
+    await a_product(app, "cup", kind="physical", price_minor=4500, currency="CNY", stars_price=None)
+    mei = Phone(app)
+
+    shown = of(await mei.press("s:p:cup"), "editMessageText")
+    refused = of(await mei.press("s:b:cup"), "answerCallbackQuery")
+
+    assert "<b>¥45.00</b>" in shown["text"]
+    assert "You pay this at the counter" in shown["text"]
+    assert presses(shown) == ["s:l:-:0"]
+    assert "at the counter" in refused["text"]
+
+
+async def test_goods_for_money_are_paid_through_the_provider(app: App) -> None:
+    token = {"payment_provider_token": SecretStr("123:TEST:abc")}
+    with_provider = replace(app, settings=app.settings.model_copy(update=token))
+    await a_product(app, "cup", kind="physical", price_minor=4500, currency="CNY", stars_price=None, stock=1)
+    offer = await an_offer(app, kind=OfferKind.AMOUNT, value=500)
+    mei = Phone(with_provider)
+    await mei.write("/start")
+    await claims(app, offer, await mei.fan())
+
+    invoice = of(await mei.press("s:b:cup"), "sendInvoice")
+    other_price = await mei.is_asked_to_pay(invoice["payload"], 4500, currency="CNY")
+    other_money = await mei.is_asked_to_pay(invoice["payload"], 4000, currency="XTR")
+    allowed = await mei.is_asked_to_pay(invoice["payload"], 4000, currency="CNY")
+    receipt = of(await mei.pay(invoice["payload"], 4000, currency="CNY"), "sendMessage")
+
+    assert (invoice["currency"], invoice["provider_token"]) == ("CNY", "123:TEST:abc")
+    assert invoice["prices"] == [{"label": "Cup", "amount": 4000}]
+    assert [other_price["ok"], other_money["ok"], allowed["ok"]] == [False, False, True]
+    assert "¥40.00" in receipt["text"]
+    assert "saved you ¥5.00" in receipt["text"]
+    assert await breaches(app) == []
+
+
+async def test_money_for_nothing_is_not_said_to_be_on_its_way_back(app: App) -> None:
+    mei = Phone(app)
+
+    told = of(await mei.pay("unheard-of", 4000, currency="CNY"), "sendMessage")
+
+    assert "A person looks at it and gives you ¥40.00 back" in told["text"]
+
+
+async def test_a_picture_stands_above_the_product_and_goes_with_it(app: App) -> None:
+    await a_product(app, "tea", photo="https://example.com/tea.jpg")
+    mei = Phone(app)
+
+    shown = of(await mei.press("s:p:tea"), "editMessageText")
+    back = of(await mei.press("s:l:-:0"), "editMessageText")
+
+    assert shown["link_preview_options"]["url"] == "https://example.com/tea.jpg"
+    assert back["link_preview_options"] == {"is_disabled": True}
