@@ -152,18 +152,18 @@ async def on_message(message: Message, **handed: Any) -> Answer:  # Any: what th
             return await payments.refunded(scene, message.refunded_payment)
         if message.text and message.text.startswith("/"):
             return await _command(scene, message.text)
-        if found := await shop.looked_for(scene, message):
-            return found
         return await _said(scene, message)
     except SiyuError as no:
         return scene.say(scene.voice.tell("refusal", said=scene.voice.refusal(no)))
 
 
 async def _said(scene: Scene, message: Message) -> Answer:
-    """An answer to a question of ours, an operator's post, a code, or plain talk."""
+    """An answer to a question of ours, a search, an operator's post, a code, or plain talk."""
     # A reply may be an operator's to a notice: an answer to a fan, not to us.
     if not message.reply_to_message and (answer := await questions.taken(scene, message)):
         return answer
+    if found := await shop.looked_for(scene, message):
+        return found
     if offer := await posts.offered(scene, message):
         return offer
     if coupon := await wallet.typed(scene, message.text):

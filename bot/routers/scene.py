@@ -75,9 +75,7 @@ class Scene:
         """A link that opens this bot with a start payload."""
         return f"https://t.me/{self.me.username}?start={payload}"
 
-    def say(
-        self, text: str, keyboard: Board | None = None, *, to: int | None = None, picture: str = ""
-    ) -> SendMessage:
+    def say(self, text: str, keyboard: Board | None = None, *, to: int | None = None, picture: str = "") -> SendMessage:
         """A new message, to the fan unless somebody else is named."""
         return SendMessage(
             chat_id=to or self.fan.telegram_id,

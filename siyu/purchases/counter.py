@@ -109,7 +109,7 @@ async def _sell_now(
     price = _price(sale, product, currency)
     if product and not await catalogue.take_from_stock(session, product.id or 0, sale.quantity):
         raise Conflict("sorry, this is sold out", reason="sold_out")
-    discount = await _discount(session, actor, fan, sale, price, key=key, now=now)
+    discount = await _discount(session, actor, fan, sale, product, price, key=key, now=now)
     paid = Money(price.minor - discount, currency)
     told = Sale(
         source=STAFF,
@@ -151,12 +151,27 @@ def _price(sale: CounterSale, product: Product | None, currency: str) -> Money:
 
 
 async def _discount(
-    session: WriteSession, actor: Actor, fan: Fan, sale: CounterSale, price: Money, *, key: str, now: datetime
+    session: WriteSession,
+    actor: Actor,
+    fan: Fan,
+    sale: CounterSale,
+    product: Product | None,
+    price: Money,
+    *,
+    key: str,
+    now: datetime,
 ) -> int:
     """What the fan's coupon takes off; the purchase finds its redemption by the code."""
     if not sale.coupon_code.strip():
         return 0
-    use = coupons.Use(amount=price, channel="staff", key=f"sale:{key}", staff=actor.key, fan_id=fan.id)
+    use = coupons.Use(
+        amount=price,
+        channel="staff",
+        key=f"sale:{key}",
+        staff=actor.key,
+        fan_id=fan.id,
+        goods=[coupons.Good(sale.sku, product.category if product else "", price.minor)],
+    )
     redeemed = await coupons.redeem(session, sale.coupon_code, use, now=now)
     return redeemed.discount_minor
 
