@@ -206,6 +206,10 @@ class Courier:
         if errand.method == "refundStarPayment" and _is_refunded(outcome):
             charge_id = str(errand.payload["telegram_payment_charge_id"])
             await purchases.note_refund_agreed(session, charge_id, zone=self._app.settings.zone, now=now)
+        if errand.method == "getStarTransactions" and isinstance(outcome, Sent):
+            offset = int(errand.payload["offset"])
+            zone = self._app.settings.zone
+            await purchases.reconcile_stars(session, outcome.result, offset=offset, zone=zone, now=now)
 
 
 def _is_refunded(outcome: Outcome) -> bool:

@@ -21,6 +21,7 @@ from siyu import (
     followups,
     mailroom,
     points,
+    purchases,
     referrals,
     segments,
 )
@@ -352,6 +353,16 @@ async def _reward(app: App, _asked: bool) -> Done:
     return Done(touched=moved.total + told, changed=moved.total)
 
 
+async def _ask_for_stars(app: App, _asked: bool) -> Done:
+    """Telegram's answer is read where all answers are: by the courier."""
+    if app.settings.bot_token is None:
+        return Done()
+    async with app.database.writing() as session:
+        await purchases.ask_for_stars(session, now=app.clock())
+    app.bells.outbox.set()
+    return Done(touched=1)
+
+
 async def _tidy(app: App, _asked: bool) -> Done:
     now = app.clock()
     async with app.database.writing() as session:
@@ -394,5 +405,6 @@ JOBS: tuple[Job, ...] = (
     Job("tiers", phrase("Tiers that were reached or lost"), Every(lambda _: 60), _settle_tiers, _tiers_may_change),
     Job("birthdays", phrase("Points for birthdays"), Daily(time(9, 0)), _congratulate),
     Job("rewards", phrase("Rewards for friends who came and bought"), Every(lambda _: 60), _reward),
+    Job("stars", phrase("Stars held against Telegram’s list"), Daily(time(4, 45)), _ask_for_stars),
     Job("tidy", phrase("Old mail and old lines of this list"), Every(lambda _: 3600), _tidy),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from admin.pages.frame import Flash, Operating, Page, app_of, go, show_or_block, words_of
-from siyu import jobs
+from siyu import jobs, purchases
 
 router = APIRouter()
 
@@ -23,6 +23,7 @@ async def index(request: Request, me: Operating, cursor: str | None = None) -> R
             labels={job.key: job.label for job in jobs.JOBS},
             settings=app.settings,
             cursor=cursor,
+            star_checks=await purchases.star_checks(session),
         )
 
 

@@ -14,14 +14,15 @@ from siyu.purchases.checkouts import (
     settle,
 )
 from siyu.purchases.counter import UNDO_MINUTES, CounterSale, can_be_undone, give_back, sell, take_back
+from siyu.purchases.reconciling import ask_for_stars, reconcile_stars, star_checks
 from siyu.purchases.refunds import STAFF, TELEGRAM, note_refund_agreed, refund, refund_stars
 from siyu.purchases.requests import ask_refund, decline_refund, open_requests, requests_of
 from siyu.purchases.sales import Line, Sale, Verdict, get_purchase, lines_of, purchases_of, record, sums_of
 
 __all__ = [
     "STAFF", "TELEGRAM", "UNDO_MINUTES", "Again", "CounterSale", "Fit", "Invoice", "Line", "Payment", "Sale",
-    "Settled", "SettledOddly", "Verdict", "ask_refund", "books", "can_be_undone", "check_before_payment",
-    "decline_refund", "fits", "get_purchase", "give_back", "lines_of", "note_refund_agreed", "open_checkout",
-    "open_requests", "purchases_of", "record", "refund", "refund_stars", "requests_of", "sell", "settle", "sums_of",
-    "take_back",
+    "Settled", "SettledOddly", "Verdict", "ask_for_stars", "ask_refund", "books", "can_be_undone",
+    "check_before_payment", "decline_refund", "fits", "get_purchase", "give_back", "lines_of", "note_refund_agreed",
+    "open_checkout", "open_requests", "purchases_of", "reconcile_stars", "record", "refund", "refund_stars",
+    "requests_of", "sell", "settle", "star_checks", "sums_of", "take_back",
 ]  # fmt: skip

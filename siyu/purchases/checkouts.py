@@ -177,7 +177,7 @@ async def settle(
     """Money arrived: record the purchase once, use the coupon, take the piece; what cannot be given is paid back."""
     if await _is_known(session, payment.charge_id):
         return Again()
-    checkout = await _find(session, payment.payload, fan)
+    checkout = await find_checkout(session, payment.payload, fan)
     if checkout is None:
         return await _pay_back(session, fan, payment, "unknown", zone=zone, now=now)
     if not await _mark_paid(session, checkout):
@@ -188,6 +188,12 @@ async def settle(
         await coupons.release(session, checkout.id or 0)
         return await _pay_back(session, fan, payment, "sold_out", zone=zone, now=now)
     return await _hand_over(session, fan, payment, checkout, zone=zone, now=now)
+
+
+async def find_checkout(session: ReadSession, payload: str, fan: Fan) -> Checkout | None:
+    """The fan's own invoice with this word, as it stands in the database now."""
+    mine = select(Checkout).where(col(Checkout.payload) == payload, col(Checkout.fan_id) == fan.id)
+    return await session.first(mine.execution_options(populate_existing=True))
 
 
 async def _on_sale(session: ReadSession, sku: str) -> Product:
@@ -281,11 +287,6 @@ async def _refusal(session: ReadSession, fan: Fan, payload: str, *, now: datetim
 async def _is_known(session: ReadSession, charge_id: str) -> bool:
     known = select(func.count()).where(col(Purchase.source) == TELEGRAM, col(Purchase.external_id) == charge_id)
     return await session.one(known) > 0
-
-
-async def _find(session: ReadSession, payload: str, fan: Fan) -> Checkout | None:
-    mine = select(Checkout).where(col(Checkout.payload) == payload, col(Checkout.fan_id) == fan.id)
-    return await session.first(mine.execution_options(populate_existing=True))
 
 
 async def _mark_paid(session: WriteSession, checkout: Checkout) -> bool:
