@@ -95,6 +95,7 @@ from siyu.tables.points import (  # noqa: E402
     TierChange,
 )
 from siyu.tables.privacy import HouseSecret, Tombstone  # noqa: E402
+from siyu.tables.reconciling import StarCheck  # noqa: E402
 from siyu.tables.referrals import (  # noqa: E402
     ReferralBoard,
     ReferralProgramme,
@@ -102,7 +103,6 @@ from siyu.tables.referrals import (  # noqa: E402
     RewardRule,
     RewardState,
 )
-from siyu.tables.reconciling import StarCheck  # noqa: E402
 from siyu.tables.rewards import Coupon, CouponState, Idempotency, Offer, OfferKind, OfferState, Redemption  # noqa: E402
 from siyu.tables.sources import Source, SourceCost  # noqa: E402
 from siyu.tables.surveys import RunState, Survey, SurveyAnswer, SurveyRun, SurveyVersion  # noqa: E402
