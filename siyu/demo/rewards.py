@@ -1,4 +1,4 @@
-"""What the invented community gives its fans: points since two months, tiers, and something to have for them."""
+"""What the invented community gives its fans: points since two months, tiers, a shelf, rewards for friends."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -7,11 +7,12 @@ from random import Random
 
 from sqlmodel import col, select
 
-from siyu import coupons, points
+from siyu import coupons, points, referrals
 from siyu.app import App
 from siyu.demo.history import TEA_HOUSE
 from siyu.kit.database import WriteSession
 from siyu.points import Bought, NewTier
+from siyu.referrals import Programme
 from siyu.tables import Fan, Purchase
 
 SINCE = timedelta(days=60)
@@ -29,6 +30,8 @@ async def reward(app: App, *, now: datetime, dice: Random) -> None:
     async with app.database.writing() as session:
         await points.switch_on(session, TEA_HOUSE, currency=app.settings.currency, now=now - SINCE)
         await points.change_tiers(session, TEA_HOUSE, TIERS, window_days=365, grace_days=30, now=now - SINCE)
+        friends = Programme(is_on=True, milestones={3: 200})
+        await referrals.change_programme(session, TEA_HOUSE, friends, now=now - SINCE)
         await _earn(session, since=now - SINCE)
         for offer, cost in zip(reversed((await coupons.list_offers(session)).items), COSTS, strict=False):
             await coupons.set_cost(session, TEA_HOUSE, offer.id or 0, cost, now=now - SINCE)
