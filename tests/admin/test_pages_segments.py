@@ -220,7 +220,7 @@ async def test_a_fan_nobody_classified_yet_is_said_to_be_so(app: App) -> None:
         ("/segments/loyalty.none?cursor=zzz", 422),
         ("/segments/loyalty.none?cursor=WyJhIiwiYiJd", 422),
         ("/segments/loyalty.nope/members.csv", 404),
-        ("/segments/loyalty.none/why/0", 422),
+        ("/segments/loyalty.none/why/0", 404),
         ("/segments/loyalty.none/why/77", 404),
     ],
 )
