@@ -51,7 +51,7 @@ def check() -> None:
 
 
 def books(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Check every promise about money and coupons against the rows; exit code 1 on a breach.
+    """Check every promise about money, coupons and points against the rows; exit code 1 on a breach.
 
     Example: `siyu books --json`
     """
@@ -75,7 +75,7 @@ def books(as_json: Annotated[bool, typer.Option("--json", help="For programs.")]
     if breaches:
         raise SiyuError(f"{len(breaches)} of the books' promises do not hold")
     if not as_json:
-        typer.echo("✓ every promise about money and coupons holds")
+        typer.echo("✓ every promise about money, coupons and points holds")
 
 
 def doctor() -> None:

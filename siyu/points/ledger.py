@@ -55,10 +55,12 @@ async def grant(session: WriteSession, rule: Rule, grants: Sequence[Grant]) -> d
     factors = await _multipliers(session)
     rows = []
     for one in sorted(grants, key=lambda one: one.at):
+        if one.cause in known:
+            continue  # it took its room under the cap when it was new
+        known.add(one.cause)
         account = accounts[one.fan_id]
         amount = room.take(one, one.amount * factors.get(account.tier, 100) // 100)
-        if amount > 0 and one.cause not in known:
-            known.add(one.cause)
+        if amount > 0:
             rows.append(_row(account, rule.kind, one, account.pay(amount)))
     return await _write(session, rows, rule)
 

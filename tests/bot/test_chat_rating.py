@@ -216,7 +216,7 @@ async def test_the_house_can_ask_how_likely_one_is_to_recommend(app: App) -> Non
     question = of(await mei.write("/feedback"), "sendMessage")
     rated = of(await mei.press(presses(question)[6]), "editMessageText")
 
-    assert "您愿意把我们推荐给朋友吗？" in question["text"]
+    assert "你愿意把我们推荐给朋友吗？" in question["text"]
     assert [len(row) for row in question["reply_markup"]["inline_keyboard"]] == [6, 5, 1]
     assert "<b>6</b> / 10" in rated["text"]
     assert [task.followup.why for task in await open_tasks(app)] == ["nps:6"]

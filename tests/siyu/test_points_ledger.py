@@ -11,7 +11,8 @@ from siyu import points
 from siyu.app import App
 from siyu.kit.errors import Conflict, Invalid
 from siyu.kit.money import STARS, Money
-from siyu.tables import Fan
+from siyu.points import Grant
+from siyu.tables import Fan, PointsKind
 from tests.clocks import FakeClock
 from tests.pointing import balance_of, earns, given_programme, owes, sets, spends, takes_back
 from tests.trading import BOSS, a_fan, a_sale, breaches, records, refunds
@@ -48,6 +49,34 @@ async def test_a_cap_holds_for_24_hours(app: App, clock: FakeClock) -> None:
 
     assert first == [20, 10, 0]
     assert await earns(app, mei, "survey", "s9") == 20
+
+
+@pytest.mark.parametrize(("seconds", "given"), [(24 * 3600 - 1, 0), (24 * 3600, 20)])
+async def test_the_second_at_which_a_cap_opens_again(app: App, clock: FakeClock, seconds: int, given: int) -> None:
+    await given_programme(app)
+    await sets(app, "survey", amount=20, daily_cap=20)
+    mei = await a_fan(app)
+    await earns(app, mei, "survey", "s1")
+
+    clock.pass_(seconds=seconds)
+
+    assert await earns(app, mei, "survey", "s2") == given
+
+
+async def test_what_was_given_before_takes_no_room_from_what_comes_with_it(app: App, clock: FakeClock) -> None:
+    """A batch told again with something new in it, as a shop does that was away."""
+    await given_programme(app)
+    await sets(app, "survey", amount=20, daily_cap=40)
+    mei = await a_fan(app)
+    await earns(app, mei, "survey", "s1")
+
+    again, new = (Grant(mei.id or 0, cause, 20, clock()) for cause in ("s1", "s2"))
+    async with app.database.writing() as session:
+        rule = (await points.rules(session))[PointsKind.SURVEY]
+        given = await points.grant(session, rule, [again, again, new])
+
+    assert given == {"s2": 20}
+    assert await balance_of(app, mei) == 40
 
 
 async def test_a_purchase_gives_a_point_for_each_whole_unit_and_a_refund_takes_its_part(app: App) -> None:
