@@ -96,7 +96,7 @@ def test_the_promise_of_an_offer_is_told_while_it_is_written(desk: Page) -> None
     desk.get_by_label("Title").fill("Anniversary")
     desk.get_by_label("How much").fill("20")
     desk.get_by_label("At most", exact=True).fill("15")
-    desk.get_by_label("Pieces").fill("100")
+    desk.get_by_label("Pieces", exact=True).fill("100")
     desk.get_by_label("Ends").fill("2031-03-08T23:59")
 
     expect(desk.get_by_text("20 % off, at most ¥15.00, 100 pieces, one each, ends Mar 8, 2031, 23:59")).to_be_visible()
