@@ -20,6 +20,7 @@ from siyu import (
     feedback,
     followups,
     mailroom,
+    operators,
     points,
     purchases,
     referrals,
@@ -369,6 +370,7 @@ async def _tidy(app: App, _asked: bool) -> Done:
         dropped = await mailroom.prune(session, now=now)
         dropped += await conversations.forget_notices(session, now=now)
         dropped += await coupons.forget_attempts(session, now=now)
+        dropped += await operators.forget_old(session, now=now)
         dropped += await session.run(delete(JobRun).where(col(JobRun.started_at) < now - RUNS_KEPT))
     return Done(touched=dropped)
 

@@ -12,10 +12,14 @@ from siyu.tables import Inbox, InboxState, Outbox, OutboxState
 # a row could hide a new update: after a quiet week ids restart at random.
 INBOX_KEPT = timedelta(hours=48)
 OUTBOX_KEPT = timedelta(days=7)
+# What failed is looked at by people; after a month nobody will, and it holds somebody's words.
+FAILED_KEPT = timedelta(days=30)
 
 
 async def prune(session: WriteSession, *, now: datetime) -> int:
-    """Drop done updates after 48 hours and sent messages after 7 days; how many rows."""
+    """Drop done updates after 48 hours, sent messages after 7 days and those that failed after 30; how many rows."""
     handled = delete(Inbox).where(col(Inbox.received_at) < now - INBOX_KEPT, col(Inbox.state) == InboxState.DONE)
     sent = delete(Outbox).where(col(Outbox.finished_at) < now - OUTBOX_KEPT, col(Outbox.state) == OutboxState.SENT)
-    return await session.run(handled) + await session.run(sent)
+    over = col(Outbox.state).in_([OutboxState.FAILED, OutboxState.UNKNOWN])
+    failed = delete(Outbox).where(col(Outbox.finished_at) < now - FAILED_KEPT, over)
+    return await session.run(handled) + await session.run(sent) + await session.run(failed)

@@ -3,7 +3,7 @@
 import secrets
 from datetime import datetime
 
-from sqlalchemy import delete, insert, literal, update
+from sqlalchemy import delete, insert, literal, or_, update
 from sqlmodel import col, select
 
 from siyu import operators, tombstones
@@ -16,6 +16,7 @@ from siyu.tables import (
     AuditEntry,
     Checkout,
     CheckoutState,
+    ConversationNotice,
     Coupon,
     CouponState,
     Delivery,
@@ -55,10 +56,10 @@ async def forget(session: WriteSession, actor: Actor, fan: Fan, *, now: datetime
     await tombstones.put_up(session, fan.telegram_id, now=now)
     await _count_their_days_again(session, fan, now=now)
     await _let_go_of_what_waits(session, fan)
+    await _clear_the_post(session, fan)
     for name in PERSONAL:
         for column in people_in(table(name)):
             await session.run(delete(table(name)).where(column == fan.id))
-    await _clear_the_post(session, fan.telegram_id)
     await _make_nameless(session, fan, now=now)
     await note(session, actor, "fan.forgotten", "fan", fan.telegram_id, now=now)
 
@@ -83,12 +84,14 @@ async def _let_go_of_what_waits(session: WriteSession, fan: Fan) -> None:
     )
 
 
-async def _clear_the_post(session: WriteSession, telegram_id: int) -> None:
-    """Raw updates and messages; what is in somebody's hand just now goes with the next pruning."""
-    read = col(Inbox.person_id) == telegram_id, col(Inbox.state) != InboxState.WAITING
+async def _clear_the_post(session: WriteSession, fan: Fan) -> None:
+    """Raw updates, messages, and the copies of their words that went to people who work here; what is in somebody's
+    hand just now goes with the next pruning."""
+    read = col(Inbox.person_id) == fan.telegram_id, col(Inbox.state) != InboxState.WAITING
     await session.run(delete(Inbox).where(*read))
-    written = col(Outbox.person_id) == telegram_id, col(Outbox.state) != OutboxState.SENDING
-    await session.run(delete(Outbox).where(*written))
+    shown = select(ConversationNotice.cause).where(ConversationNotice.fan_id == fan.id)
+    theirs = or_(col(Outbox.person_id) == fan.telegram_id, col(Outbox.cause).in_(shown))
+    await session.run(delete(Outbox).where(theirs, col(Outbox.state) != OutboxState.SENDING))
 
 
 async def _make_nameless(session: WriteSession, fan: Fan, *, now: datetime) -> None:

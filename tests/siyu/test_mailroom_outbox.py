@@ -155,7 +155,7 @@ async def test_after_a_death_the_persons_next_message_goes_on(app: App) -> None:
     assert texts(await take(app)) == ["two"]
 
 
-async def test_sent_is_forgotten_after_a_week_and_what_went_wrong_is_kept(app: App, clock: FakeClock) -> None:
+async def test_sent_is_forgotten_after_a_week_and_what_went_wrong_after_a_month(app: App, clock: FakeClock) -> None:
     for number, verdict in enumerate((Verdict.SENT, Verdict.FAILED, Verdict.UNKNOWN)):
         await queue(app, verdict, person=number)
         (errand,) = await take(app)
@@ -166,6 +166,10 @@ async def test_sent_is_forgotten_after_a_week_and_what_went_wrong_is_kept(app: A
         assert await mailroom.prune(session, now=clock()) == 1
 
     assert [row.state for row in await rows(app)] == [OutboxState.FAILED, OutboxState.UNKNOWN]
+    clock.pass_(days=23)
+    async with app.database.writing() as session:
+        assert await mailroom.prune(session, now=clock()) == 2
+    assert await rows(app) == []
 
 
 async def test_how_much_is_due_is_counted_without_taking_it(app: App) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from siyu import fans, privacy
+from siyu import conversations, fans, privacy
 from siyu.app import App
 from siyu.segments import recompute
 from siyu.tables import (
@@ -121,6 +121,21 @@ async def test_whoever_is_forgotten_is_nowhere_any_more_and_the_books_still_add_
         assert await session.one(select(func.sum(col(Purchase.amount_minor)))) == 1990
         assert await session.all(select(Coupon.state).where(Coupon.fan_id == mei.id)) == [CouponState.REVOKED]
         assert (await fans.list_fans(session)).items == []
+
+
+async def test_copies_of_their_words_for_people_who_work_here_go_too(app: App) -> None:
+    staff, phone = Phone(app, 900), Phone(app)
+    await staff.write("/start")
+    operator = await hire(app, staff)
+    async with app.database.writing() as session:
+        await conversations.want_notices(session, BOSS, operator.id or 0, wanted=True, now=app.clock())
+    await a_life(app, phone)
+    shown = await everything_about(app, "my knee hurts")
+
+    await forgets(app, phone)
+
+    assert "outbox" in shown
+    assert await everything_about(app, "my knee hurts") == []
 
 
 async def test_levels_and_sizes_agree_with_a_full_count_after_it(app: App) -> None:
