@@ -60,6 +60,7 @@ async def begin(session: WriteSession, fan: Fan, survey: Survey, *, cause: str, 
     """The first question, or the one where the fan is already. Raises Conflict for what they answered before."""
     if survey.version == 0 or survey.archived_at:
         raise NotFound("these questions are not asked any more")
+    await _one_at_a_time(session, fan.id)
     known = await _known(session, fan, survey, cause)
     if known is not None:
         return await _go_on(session, known, now=now)
@@ -205,8 +206,14 @@ async def _standing(session: ReadSession, run: SurveyRun, content: Content) -> A
     return Asked(run, content, _current(content, run))
 
 
+async def _one_at_a_time(session: WriteSession, fan_id: int | None) -> None:
+    """Two beginnings at once would both find nothing open; on PostgreSQL the second waits here for the first."""
+    await session.first(select(col(Fan.id)).where(col(Fan.id) == fan_id).with_for_update(key_share=True))
+
+
 async def _go_on(session: WriteSession, run: SurveyRun, *, now: datetime) -> Asked:
     """Taken up again, at the same question."""
+    await _one_at_a_time(session, run.fan_id)
     content, seen = await content_of(session, run.survey_id, run.version), await interactions.latest(session)
     others = col(SurveyRun.fan_id) == run.fan_id, col(SurveyRun.id) != run.id, col(SurveyRun.state) == RunState.OPEN
     await session.run(update(SurveyRun).where(*others).values(state=RunState.STOPPED))
