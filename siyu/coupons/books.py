@@ -17,19 +17,14 @@ from sqlalchemy import (
 )
 from sqlmodel import col
 
-from siyu.kit.books import Breach
+from siyu.kit.books import Breach, breaches
 from siyu.kit.database import ReadSession
 from siyu.tables import Coupon, CouponState, Idempotency, Offer, OfferCode, Redemption
 
 
 async def books(session: ReadSession) -> list[Breach]:
     """Every breach; an empty list is what it should be."""
-    found: list[Breach] = []
-    for rule, statement in _CHECKS:
-        found += [
-            Breach(rule, f"{row[0]} {row[1]}", f"{row[2]} against {row[3]}") for row in await session.rows(statement)
-        ]
-    return found
+    return await breaches(session, _CHECKS)
 
 
 _coupons = (
