@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 
@@ -13,6 +15,7 @@ from siyu.kit.errors import Invalid
 from siyu.kit.wording import phrase
 from siyu.tables import Preference
 
+MINUTES_A_DAY = 24 * 60
 # The least and the most of each.
 LIMITS = {
     "undo_seconds": (0, 300),
@@ -53,6 +56,25 @@ async def read(session: ReadSession) -> Preferences:
     known = {one.name for one in fields(Preferences)}
     rows = await session.rows(select(col(Preference.key), col(Preference.value)).where(col(Preference.key).in_(known)))
     return replace(Preferences(), **dict(rows))
+
+
+class Sleeper(Protocol):
+    """Whoever has a clock and perhaps hours of their own: a fan, or a row with these columns."""
+
+    zone: str | None
+    quiet_from: int | None
+    quiet_to: int | None
+
+
+def is_quiet_for(fan: Sleeper, likes: Preferences, *, house: ZoneInfo, now: datetime) -> bool:
+    """Whether it is the fan's night: by their own hours, else the house's; by their own clock where it is known."""
+    beginning = likes.quiet_from if fan.quiet_from is None else fan.quiet_from
+    end = likes.quiet_to if fan.quiet_to is None else fan.quiet_to
+    if beginning is None or end is None:
+        return False
+    local = now.astimezone(ZoneInfo(fan.zone) if fan.zone else house)
+    minute = local.hour * 60 + local.minute
+    return (minute - beginning) % MINUTES_A_DAY < (end - beginning) % MINUTES_A_DAY
 
 
 async def change(session: WriteSession, actor: Actor, *, now: datetime, **values: int | None) -> Preferences:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, ColumnElement, Row, and_, case, literal, or_, select, type_coerce, update
@@ -15,13 +15,12 @@ from siyu.coupons.holds import is_free_for
 from siyu.kit import figures
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.wording import choose_locale, words
-from siyu.preferences import Preferences
+from siyu.preferences import Preferences, Sleeper
 from siyu.tables import Coupon, CouponState, Fan, Offer
 
 CHUNK = 500
 FIRST, LAST = 3, 1  # days before the end
 DAY = 86_400
-MINUTES_A_DAY = 24 * 60
 
 
 @dataclass(frozen=True)
@@ -96,16 +95,9 @@ def _is_time_for(days: int, now: datetime) -> ColumnElement[bool]:
 
 
 def _is_quiet(row: Row[Any], likes: Preferences, *, zone: ZoneInfo, now: datetime) -> bool:
-    """By the fan's own clock and hours, else the house's; and whoever rests is left in peace."""
-    if row.rests_until is not None and row.rests_until > now:
-        return True
-    beginning = likes.quiet_from if row.quiet_from is None else row.quiet_from
-    end = likes.quiet_to if row.quiet_to is None else row.quiet_to
-    if beginning is None or end is None:
-        return False
-    here = now.astimezone(ZoneInfo(row.zone) if row.zone in fans.zones() else zone)
-    minute = here.hour * 60 + here.minute
-    return (minute - beginning) % MINUTES_A_DAY < (end - beginning) % MINUTES_A_DAY
+    """It is night where the fan is, or they rest and are left in peace."""
+    rests = row.rests_until is not None and row.rests_until > now
+    return rests or preferences.is_quiet_for(cast(Sleeper, row), likes, house=zone, now=now)
 
 
 async def _claim(session: WriteSession, awake: dict[int, Row[Any]], *, now: datetime) -> Sequence[int]:

@@ -58,23 +58,12 @@ async def ask_due(session: WriteSession, *, zone: ZoneInfo, now: datetime) -> in
     if not likes.rating_after_hours:
         return 0
     due = [AskDue(*row) for row in await session.rows(_due(likes, now).limit(AT_ONCE))]
-    awake = [one for one in due if not is_quiet(one.fan, likes, zone=zone, now=now)]
+    awake = [one for one in due if not preferences.is_quiet_for(one.fan, likes, house=zone, now=now)]
     asked = await _write_down(session, await _take_turns(session, awake, likes, now), likes, now)
     titles = await _titles(session, [one.purchase_id or 0 for one, _ in asked])
     rows = [_letter(one, fan, titles.get(one.purchase_id or 0, ""), now) for one, fan in asked]
     await mailroom.post(session, rows)
     return len(rows)
-
-
-def is_quiet(fan: Fan, likes: Preferences, *, zone: ZoneInfo, now: datetime) -> bool:
-    """Whether it is the fan's night: their own hours, else the house's, by their own clock where it is known."""
-    own = fan.quiet_from is not None and fan.quiet_to is not None
-    start, end = (fan.quiet_from, fan.quiet_to) if own else (likes.quiet_from, likes.quiet_to)
-    if start is None or end is None:
-        return False
-    local = now.astimezone(ZoneInfo(fan.zone) if fan.zone else zone)
-    minute = local.hour * 60 + local.minute
-    return start <= minute < end if start < end else minute >= start or minute < end
 
 
 def _due(likes: Preferences, now: datetime) -> Select[int, Fan]:

@@ -10,7 +10,6 @@ from sqlmodel import col
 from siyu import mailroom, preferences
 from siyu.kit.database import WriteSession
 from siyu.kit.wording import Words, choose_locale, phrase, words
-from siyu.preferences import Preferences
 from siyu.tables import Coupon, Fan, Offer, Reach, RewardGrant, RewardRule, RewardState
 
 AT_ONCE = 200
@@ -50,7 +49,7 @@ async def _untold(session: WriteSession, *, zone: ZoneInfo, now: datetime) -> li
     )
     likes = await preferences.read(session)
     waiting = [_Told(*row) for row in await session.rows(rows)]
-    return [one for one in waiting if not _is_quiet(one.fan, likes, zone, now)][:AT_ONCE]
+    return [one for one in waiting if not preferences.is_quiet_for(one.fan, likes, house=zone, now=now)][:AT_ONCE]
 
 
 def _message(one: _Told, now: datetime) -> dict[str, object]:
@@ -74,14 +73,3 @@ _WHY = {
     RewardRule.NEWCOMER: phrase("🎉 You came by a friend’s link and bought something: welcome!"),
     RewardRule.MILESTONE: phrase("🏅 So many of your friends came that you reached a milestone: thank you!"),
 }
-
-
-def _is_quiet(fan: Fan, likes: Preferences, house: ZoneInfo, now: datetime) -> bool:
-    """By the fan's own clock and hours, else the house's."""
-    beginning = likes.quiet_from if fan.quiet_from is None else fan.quiet_from
-    end = likes.quiet_to if fan.quiet_to is None else fan.quiet_to
-    if beginning is None or end is None:
-        return False
-    local = now.astimezone(ZoneInfo(fan.zone) if fan.zone else house)
-    minute = local.hour * 60 + local.minute
-    return (minute - beginning) % 1440 < (end - beginning) % 1440
