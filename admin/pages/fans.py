@@ -139,7 +139,7 @@ async def refund(request: Request, me: Administering, purchase_id: RowId) -> Res
     """Telegram is asked; the books change when it agrees."""
     app, say = app_of(request), words_of(request).gettext
     async with app.database.reading() as session:
-        back = await _buyer(session, purchase_id)
+        back = await buyers_page(session, purchase_id)
     try:
         async with app.database.writing() as session:
             await purchases.refund_stars(session, me.actor, purchase_id, now=app.clock())
@@ -154,7 +154,7 @@ async def refuse(request: Request, me: Administering, purchase_id: RowId) -> Res
     """A request for money back is answered with no, once."""
     app, say = app_of(request), words_of(request).gettext
     async with app.database.reading() as session:
-        back = await _buyer(session, purchase_id)
+        back = await buyers_page(session, purchase_id)
     try:
         async with app.database.writing() as session:
             await purchases.decline_refund(session, me.actor, purchase_id, now=app.clock())
@@ -163,7 +163,7 @@ async def refuse(request: Request, me: Administering, purchase_id: RowId) -> Res
     return go(back, Flash(say("The request was declined."), "info"))
 
 
-async def _buyer(session: ReadSession, purchase_id: int) -> str:
+async def buyers_page(session: ReadSession, purchase_id: int) -> str:
     """The page of whoever bought it."""
     purchase = await purchases.get_purchase(session, purchase_id)
     return f"/fans/{(await fans.get_fan_by_id(session, purchase.fan_id)).telegram_id}"

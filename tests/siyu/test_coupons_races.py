@@ -1,19 +1,18 @@
 """A stock under attack: never one too many, never one twice, whoever races."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
 from siyu import coupons
-from siyu.app import App, open_app
+from siyu.app import App
 from siyu.kit.errors import Conflict
-from siyu.settings import Settings
 from siyu.tables import OfferKind
 from tests import racing, servers
 from tests.conftest import DATABASES
-from tests.forks import Child
+from tests.forks import Child, in_processes
 from tests.siyu.test_coupons_codes import printed
 from tests.trading import BOSS, a_fan, an_offer, at_the_till, breaches, claims, many_fans, redeems, reread
 
@@ -174,12 +173,12 @@ async def test_whatever_races_for_a_coupon_the_books_are_right(app: App) -> None
 
 @on_postgres
 async def test_eight_processes_type_the_same_printed_codes_and_each_is_one_coupon() -> None:
-    async with _postgres_app() as (url, app):
+    async with servers.postgres_app() as (url, app):
         offer, people = await an_offer(app, per_fan=20), await many_fans(app, 16)
         codes = await printed(app, offer.id, 20)
         ids = [fan.telegram_id for fan in people]
 
-        await _in_processes(
+        await in_processes(
             [Child(racing.codes_of_a_process, url, codes, ids[n::PROCESSES], app.clock()) for n in range(PROCESSES)]
         )
 
@@ -189,12 +188,12 @@ async def test_eight_processes_type_the_same_printed_codes_and_each_is_one_coupo
 
 @on_postgres
 async def test_eight_processes_claim_exactly_the_stock() -> None:
-    async with _postgres_app() as (url, app):
+    async with servers.postgres_app() as (url, app):
         offer, people = await an_offer(app, stock=STOCK), await many_fans(app, 200)
         ids = [fan.id or 0 for fan in people]
 
         # Every fan is claimed for by four processes, 800 tries in all.
-        await _in_processes(
+        await in_processes(
             [
                 Child(racing.claims_of_a_process, url, racing.claim, offer.id, ids[n % 2 :: 2], f"p{n}", app.clock())
                 for n in range(PROCESSES)
@@ -207,11 +206,11 @@ async def test_eight_processes_claim_exactly_the_stock() -> None:
 
 @on_postgres
 async def test_eight_processes_with_a_wrong_writer_give_away_too_many() -> None:
-    async with _postgres_app() as (url, app):
+    async with servers.postgres_app() as (url, app):
         offer, people = await an_offer(app, stock=STOCK), await many_fans(app, 100)
         ids = [fan.id or 0 for fan in people]
 
-        await _in_processes(
+        await in_processes(
             [
                 Child(racing.claims_of_a_process, url, racing.claim_wrongly, offer.id, ids, f"p{n}", app.clock())
                 for n in range(PROCESSES)
@@ -223,7 +222,7 @@ async def test_eight_processes_with_a_wrong_writer_give_away_too_many() -> None:
 
 @on_postgres
 async def test_eight_processes_redeem_a_hundred_coupons_exactly_once() -> None:
-    async with _postgres_app() as (url, app):
+    async with servers.postgres_app() as (url, app):
         offer, people = await an_offer(app, stock=STOCK), await many_fans(app, STOCK)
         ids = [fan.id or 0 for fan in people]
         async with app.database.writing() as session:
@@ -233,7 +232,7 @@ async def test_eight_processes_redeem_a_hundred_coupons_exactly_once() -> None:
             wallets = [await coupons.wallet(session, fan, now=app.clock()) for fan in people]
         codes = [wallet.usable[0].coupon.code for wallet in wallets]
 
-        await _in_processes(
+        await in_processes(
             [Child(racing.redemptions_of_a_process, url, codes, f"p{n}", app.clock()) for n in range(PROCESSES)]
         )
 
@@ -250,24 +249,3 @@ async def _fifty_tasks(app: App, tries: racing.Try, offer_id: int, fan_ids: Sequ
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(five(n)) for n in range(50)]
     return sum(task.result() for task in tasks)
-
-
-async def _in_processes(children: Sequence[Child]) -> None:
-    """Until all have ended; an error in one fails the test."""
-    try:
-        for child in children:
-            assert await asyncio.to_thread(child.has_ended, 100), "a process hangs"
-    finally:
-        for child in children:
-            child.kill()
-
-
-@asynccontextmanager
-async def _postgres_app() -> AsyncIterator[tuple[str, App]]:
-    url = servers.fresh_postgres()
-    app = open_app(Settings(database_url=url))
-    try:
-        yield url, app
-    finally:
-        await app.close()
-        servers.give_back(url)

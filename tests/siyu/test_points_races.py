@@ -1,19 +1,16 @@
 """Points under attack: never spent twice, never below nothing, never given twice for one cause, whoever races."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 
 import pytest
 
 from siyu import points
-from siyu.app import App, open_app
-from siyu.settings import Settings
+from siyu.app import App
 from siyu.tables import Fan, PointsKind
 from tests import racing, servers
 from tests.clocks import FakeClock
 from tests.conftest import DATABASES
-from tests.forks import Child
+from tests.forks import Child, in_processes
 from tests.pointing import balance_of, earns, given_programme, owes, sets, takes_back
 from tests.trading import a_fan, breaches
 
@@ -92,13 +89,13 @@ async def test_spending_expiring_earning_and_taking_back_at_once_leave_the_books
 
 @on_postgres
 async def test_processes_spend_no_more_than_there_is() -> None:
-    async with _postgres_app() as (url, app):
+    async with servers.postgres_app(FakeClock()) as (url, app):
         people = [await a_fan(app) for _ in range(4)]
         for fan in people:
             await _given(app, fan, 100)
         ids = [fan.id or 0 for fan in people]
 
-        await _in_processes(
+        await in_processes(
             [
                 Child(racing.spending_of_a_process, url, racing.spend_points, ids, f"p{n}", app.clock())
                 for n in range(PROCESSES)
@@ -111,12 +108,12 @@ async def test_processes_spend_no_more_than_there_is() -> None:
 
 @on_postgres
 async def test_processes_with_a_wrong_writer_spend_more_than_there_is() -> None:
-    async with _postgres_app() as (url, app):
+    async with servers.postgres_app(FakeClock()) as (url, app):
         mei = await a_fan(app)
         await _given(app, mei, 5_000)
 
         spending, wrongly = racing.spending_of_a_process, racing.spend_points_wrongly
-        await _in_processes(
+        await in_processes(
             [Child(spending, url, wrongly, [mei.id], f"p{n}", app.clock(), 150) for n in range(PROCESSES)]
         )
 
@@ -145,24 +142,3 @@ async def _fifty(app: App, tries: racing.Spend, fan: Fan) -> int:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(tries(app, fan.id or 0, f"t{n}", app.clock())) for n in range(50)]
     return sum(task.result() for task in tasks)
-
-
-async def _in_processes(children: Sequence[Child]) -> None:
-    """Until all have ended; an error in one fails the test."""
-    try:
-        for child in children:
-            assert await asyncio.to_thread(child.has_ended, 100), "a process hangs"
-    finally:
-        for child in children:
-            child.kill()
-
-
-@asynccontextmanager
-async def _postgres_app() -> AsyncIterator[tuple[str, App]]:
-    url = servers.fresh_postgres()
-    app = open_app(Settings(database_url=url), clock=FakeClock())
-    try:
-        yield url, app
-    finally:
-        await app.close()
-        servers.give_back(url)
