@@ -158,7 +158,7 @@ async def _place(session: WriteSession, fan: Fan, row: FanMetrics, round_: Round
     asked = [level.rule for dimension in round_.whole.everything for level in dimension.levels if level.rule]
     known = await beside(session, fan, round_.standing, round_.whole, asked)
     facts = Facts(row, round_.present, round_.whole, known)
-    standing = {level.dimension: level for level in await _levels(session, row.fan_id)}
+    standing = {level.dimension: level for level in await _levels(session, row.fan_id, list(round_.whole.by_key))}
     changed = 0
     for dimension in round_.whole.everything:
         level, before = level_of(dimension, facts).key, standing.get(dimension.key)
@@ -170,5 +170,6 @@ async def _place(session: WriteSession, fan: Fan, row: FanMetrics, round_: Round
     return changed
 
 
-async def _levels(session: WriteSession, fan_id: int) -> Sequence[FanLevel]:
-    return await session.all(select(FanLevel).where(FanLevel.fan_id == fan_id))
+async def _levels(session: WriteSession, fan_id: int, keys: Sequence[str]) -> Sequence[FanLevel]:
+    """With the dimensions named, as an index has them first: by the fan alone SQLite read everybody's for 96 ms."""
+    return await session.all(select(FanLevel).where(FanLevel.fan_id == fan_id, col(FanLevel.dimension).in_(keys)))
