@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Select, and_, case, distinct, exists, func, or_, select
 from sqlmodel import col
 
-from siyu import conversations, fans, followups, purchases
+from siyu import conversations, fans, followups, purchases, referrals
 from siyu.kit.clock import local_day
 from siyu.kit.database import ReadSession
 from siyu.segments import Direction, SegmentView
@@ -91,6 +91,9 @@ class Today:
 
     quarantined: int
     unanswered: int  # fans who wrote
+    overdue: int  # follow-ups
+    suspicious: int  # rewards for friends that somebody should look at
+    to_approve: Sequence[Broadcast]
     doubtful: Sequence[Doubtful]
     asked: Sequence[Asked]
     failed: Sequence[JobRun]
@@ -100,8 +103,9 @@ class Today:
 
     @property
     def is_quiet(self) -> bool:
-        urgent = self.unanswered or self.doubtful or self.asked or self.failed
-        return not (self.quarantined or urgent or self.slipped or self.thanks or self.offers)
+        counted = self.quarantined or self.unanswered or self.overdue or self.suspicious
+        waiting = self.to_approve or self.doubtful or self.asked or self.failed
+        return not (counted or waiting or self.slipped or self.thanks or self.offers)
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ async def waiting(session: ReadSession) -> dict[str, int]:
         "quarantine": await _quarantined(session),
         "conversations": await conversations.waiting(session),
         "followups": await followups.overdue(session),
-        "broadcasts": await session.one(select(func.count()).select_from(Broadcast).where(_needs_a_decision())),
+        "broadcasts": await session.one(select(func.count()).select_from(Broadcast).where(_needs_somebody())),
     }
     return {section: count for section, count in counts.items() if count}
 
@@ -156,6 +160,9 @@ async def today(session: ReadSession, *, zone: ZoneInfo, now: datetime) -> Today
     return Today(
         quarantined=await _quarantined(session),
         unanswered=await conversations.waiting(session),
+        overdue=await followups.overdue(session),
+        suspicious=await referrals.count_doubts(session),
+        to_approve=await session.all(select(Broadcast).where(_WAITS_FOR_A_SECOND).order_by(col(Broadcast.id))),
         doubtful=await _doubtful(session),
         asked=[Asked(fan, purchase, r.asked_at) for r, purchase, fan in await purchases.open_requests(session)],
         failed=await _failed(session),
@@ -201,6 +208,13 @@ def _in_doubt() -> ColumnElement[bool]:
         col(Delivery.state) == DeliveryState.UNKNOWN,
         col(Delivery.reason).is_distinct_from("left"),
     )
+
+
+_WAITS_FOR_A_SECOND = col(Broadcast.state) == BroadcastState.AWAITING
+
+
+def _needs_somebody() -> ColumnElement[bool]:
+    return or_(_WAITS_FOR_A_SECOND, _needs_a_decision())
 
 
 def _needs_a_decision() -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from siyu import home, segments
+from siyu import broadcasts, home, segments
 from siyu.app import App
 from siyu.kit.money import Money
 from siyu.purchases import ask_refund
@@ -17,16 +17,19 @@ from siyu.tables import (
     Delivery,
     DeliveryState,
     Fan,
+    FollowUp,
     Inbox,
     InboxState,
     JobRun,
     Offer,
+    RewardGrant,
+    RewardRule,
     Role,
 )
 from tests.admin.community import given_friend, given_purchase, given_regular, recomputed
 from tests.admin.seen import forms, links, seen
 from tests.admin.visitors import browser
-from tests.broadcasting import composed
+from tests.broadcasting import MEI, composed
 from tests.clocks import FakeClock
 from tests.people import given_fan, given_interactions
 from tests.trading import an_offer
@@ -70,9 +73,12 @@ async def test_what_waits_is_told_the_most_urgent_first(app: App, clock: FakeClo
 
     told = [
         "1 message from Telegram could not be handled",
+        "1 follow-up is overdue",
+        "“Anniversary” waits for a second person",
         "“Held” stopped by itself",
         "“Doubt”: nobody knows whether it arrived",
         "Mei wants the money back",
+        "1 reward for a friend looks odd",
         "The job “Everything counted again from the facts” failed",
         "1 fan slipped into “At risk” this week",
         "“Spring” is nearly over",
@@ -88,7 +94,7 @@ async def test_the_navigation_counts_what_waits_behind_it(app: App, clock: FakeC
     async with app.database.reading() as session:
         waiting = await home.waiting(session)
 
-    assert waiting == {"home": 1, "quarantine": 1, "broadcasts": 2}
+    assert waiting == {"home": 1, "quarantine": 1, "followups": 1, "broadcasts": 3}
 
 
 async def test_a_viewer_is_told_but_not_asked_to_act(app: App, clock: FakeClock) -> None:
@@ -209,10 +215,20 @@ async def _given_a_bad_morning(app: App, clock: FakeClock) -> None:
     await _given_a_fan_who_slipped(app, clock)
     await _given_a_doubtful_broadcast(app)
     held = await composed(app, title="Held")
+    waits = await composed(app, title="Anniversary")
     fan = await given_fan(app, name="Mei")
     paid = await given_purchase(app, fan, amount=Money(68, "XTR"), source="telegram")
     async with app.database.writing() as session:
         await ask_refund(session, fan, paid, now=app.clock())
+        await broadcasts.submit(session, waits.id or 0, actor=MEI, now=app.clock())
+        now = app.clock()
+        session.add(
+            FollowUp(fan_id=fan.id or 0, why="stars:1", opened_by="us", opened_at=now, due_at=now, reminded_at=now),
+            RewardGrant(
+                rule=RewardRule.REFERRER, fan_id=fan.id or 0, cause="friend:7", due_day=now.date(), opened_at=now,
+                reasons="burst",
+            ),
+        )  # fmt: skip
         stopped = {"state": BroadcastState.PAUSED, "state_reason": "unauthorized"}
         await session.run(update(Broadcast).where(col(Broadcast.id) == held.id).values(stopped))
         session.add(
