@@ -8,10 +8,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
-from admin import api, entrance, health, problems, redirects, webhook
+from admin import api, entrance, health, hooks, problems, redirects, webhook
 from admin.protection import Protection
 from admin.rendering import STATIC_ROOT, Renderer
 from admin.security import Doorframe, ForgeryWall, is_https, undeclared
+from siyu import shops
 from siyu.app import App
 from siyu.mailroom.webhook import LARGEST_BODY as LARGEST_UPDATE
 
@@ -48,7 +49,7 @@ def make_web(app: App) -> FastAPI:
     # Set when the process is told to stop: whoever streams says goodbye at once.
     web.state.closing = asyncio.Event()
     web.add_middleware(ForgeryWall, site=app.settings.site)
-    limits = {"/api/": api.LARGEST_BODY, webhook.PATH: LARGEST_UPDATE}
+    limits = {"/api/": api.LARGEST_BODY, webhook.PATH: LARGEST_UPDATE, shops.PATH: shops.LARGEST_BODY}
     web.add_middleware(Doorframe, limits=limits, otherwise=LARGEST_FORM)
     web.add_middleware(Protection, https=is_https(app.settings))
     problems.answer_errors(web)
@@ -62,6 +63,7 @@ def _furnish(web: FastAPI) -> None:
     web.mount("/static", ForeverFiles(directory=STATIC_ROOT))
     web.include_router(health.router)
     web.include_router(webhook.router)
+    web.include_router(hooks.router)
     web.include_router(redirects.router)
     web.include_router(api.router())
     web.include_router(entrance.router)

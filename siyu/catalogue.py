@@ -112,6 +112,21 @@ async def change_product(
     return product
 
 
+async def add_stubs(session: WriteSession, named: Iterable[NewProduct], *, now: datetime) -> None:
+    """What another shop sold and we never heard of: known by its SKU from now on, without a price and not on sale."""
+    rows = {
+        one.sku: {
+            "sku": one.sku, "title": (one.title or one.sku)[:LONGEST_TITLE],
+            "category": one.category[:LONGEST_CATEGORY], "description": "", "kind": ProductKind.PHYSICAL,
+            "currency": "", "photo": "", "active": False, "created_at": now,
+        }
+        for one in named
+        if SKU.fullmatch(one.sku)
+    }  # fmt: skip
+    insert = session.insert(Product).on_conflict_do_nothing(index_elements=["sku"])
+    await session.run_many(insert, list(rows.values()))
+
+
 async def take_from_stock(session: WriteSession, product_id: int, pieces: int = 1) -> bool:
     """So many pieces less; False when there were not enough. Products without a stock never run out."""
     counted = col(Product.id) == product_id, col(Product.stock).is_not(None)

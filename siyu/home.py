@@ -19,9 +19,11 @@ from siyu.tables import (
     BroadcastState,
     Delivery,
     DeliveryState,
+    EventState,
     Fan,
     FanDay,
     FanLevel,
+    InboundEvent,
     Inbox,
     InboxState,
     JobRun,
@@ -90,6 +92,7 @@ class Today:
     """Everything that waits for somebody, the most urgent first."""
 
     quarantined: int
+    from_shops: int  # what shops told and nobody could book
     unanswered: int  # fans who wrote
     overdue: int  # follow-ups
     suspicious: int  # rewards for friends that somebody should look at
@@ -103,7 +106,7 @@ class Today:
 
     @property
     def is_quiet(self) -> bool:
-        counted = self.quarantined or self.unanswered or self.overdue or self.suspicious
+        counted = self.quarantined or self.from_shops or self.unanswered or self.overdue or self.suspicious
         waiting = self.to_approve or self.doubtful or self.asked or self.failed
         return not (counted or waiting or self.slipped or self.thanks or self.offers)
 
@@ -136,6 +139,7 @@ async def waiting(session: ReadSession) -> dict[str, int]:
     counts = {
         "home": await session.one(select(func.count()).where(col(RefundRequest.answered_at).is_(None))),
         "quarantine": await _quarantined(session),
+        "shops": await _from_shops(session),
         "conversations": await conversations.waiting(session),
         "followups": await followups.overdue(session),
         "broadcasts": await session.one(select(func.count()).select_from(Broadcast).where(_needs_somebody())),
@@ -159,6 +163,7 @@ async def today(session: ReadSession, *, zone: ZoneInfo, now: datetime) -> Today
     since = local_day(now - RECENTLY, zone)
     return Today(
         quarantined=await _quarantined(session),
+        from_shops=await _from_shops(session),
         unanswered=await conversations.waiting(session),
         overdue=await followups.overdue(session),
         suspicious=await referrals.count_doubts(session),
@@ -199,6 +204,11 @@ def biggest_moves(views: Sequence[SegmentView]) -> list[SegmentView]:
 
 async def _quarantined(session: ReadSession) -> int:
     return await session.one(select(func.count()).where(col(Inbox.state) == InboxState.QUARANTINED))
+
+
+async def _from_shops(session: ReadSession) -> int:
+    mine = col(InboundEvent.state) == EventState.QUARANTINED
+    return await session.one(select(func.count()).select_from(InboundEvent).where(mine))
 
 
 def _in_doubt() -> ColumnElement[bool]:

@@ -25,6 +25,7 @@ from siyu import (
     purchases,
     referrals,
     segments,
+    shops,
 )
 from siyu.app import App
 from siyu.audit import SIYU, Actor
@@ -304,6 +305,15 @@ async def _label_coupons(app: App, _asked: bool) -> Done:
             return Done(touched=labelled)
 
 
+async def _shops_left_something(app: App, session: ReadSession) -> bool:
+    return await shops.any_left_behind(session, now=app.clock())
+
+
+async def _settle_shops(app: App, _asked: bool) -> Done:
+    settled = await shops.settle_left_behind(app.database, zone=app.settings.zone, now=app.clock())
+    return Done(touched=settled)
+
+
 async def _points_are_over(app: App, session: ReadSession) -> bool:
     return await points.any_due(session, now=app.clock())
 
@@ -371,6 +381,7 @@ async def _tidy(app: App, _asked: bool) -> Done:
         dropped += await conversations.forget_notices(session, now=now)
         dropped += await coupons.forget_attempts(session, now=now)
         dropped += await operators.forget_old(session, now=now)
+        dropped += await shops.forget_bodies(session, now=now)
         dropped += await session.run(delete(JobRun).where(col(JobRun.started_at) < now - RUNS_KEPT))
     return Done(touched=dropped)
 
@@ -408,5 +419,7 @@ JOBS: tuple[Job, ...] = (
     Job("birthdays", phrase("Points for birthdays"), Daily(time(9, 0)), _congratulate),
     Job("rewards", phrase("Rewards for friends who came and bought"), Every(lambda _: 60), _reward),
     Job("stars", phrase("Stars held against Telegram’s list"), Daily(time(4, 45)), _ask_for_stars),
+    Job("shops", phrase("Orders that shops told and nobody booked"), Every(lambda _: 60), _settle_shops,
+        _shops_left_something),
     Job("tidy", phrase("Old mail and old lines of this list"), Every(lambda _: 3600), _tidy),
 )  # fmt: skip

@@ -25,6 +25,7 @@ from siyu.demo.campaigns import live_ninety_days
 from siyu.demo.community import Person, invent
 from siyu.demo.plans import plan
 from siyu.demo.rewards import reward
+from siyu.demo.storefront import connect
 from siyu.demo.talks import choose, talk
 from siyu.demo.watched import watch
 from siyu.serving import PARTS, bind, on_signals, parts_of, run_together
@@ -91,6 +92,7 @@ async def _prepare(app: App, count: int) -> list[Person]:
             await ask(app, now=now, dice=Random(6))
             await live_ninety_days(app, now=now)
             await reward(app, now=now, dice=Random(7))
+            await connect(app, people, now=now)
             await plan(app, writer, now=now)
             await talk(app, now=now)
     return people

@@ -29,6 +29,7 @@ PERSONAL = (
     "feedback_turn",
     "follow_up",
     "referral_board",
+    "inbound_event",
 )
 
 # What books, stocks and ledgers add up from, and what is worked out from that: the rows stay, of somebody without a

@@ -104,6 +104,7 @@ from siyu.tables.referrals import (  # noqa: E402
     RewardState,
 )
 from siyu.tables.rewards import Coupon, CouponState, Idempotency, Offer, OfferKind, OfferState, Redemption  # noqa: E402
+from siyu.tables.shops import EventState, InboundEvent, Shop, ShopKind  # noqa: E402
 from siyu.tables.sources import Source, SourceCost  # noqa: E402
 from siyu.tables.surveys import RunState, Survey, SurveyAnswer, SurveyRun, SurveyVersion  # noqa: E402
 from siyu.tables.vocabulary import Attribute, AttributeType, Colour, Tag, TagGroup  # noqa: E402
@@ -115,14 +116,15 @@ __all__ = [
     "Broadcast", "BroadcastClick", "BroadcastRevision", "BroadcastState", "Checkin", "Checkout", "CheckoutState",
     "CodeAsked", "CodeAttempt", "Colour", "Conversation", "ConversationLine", "ConversationNotice",
     "ConversationState", "Coupon", "CouponState", "CustomDimension", "Delivery", "DeliveryState", "DimensionRule",
-    "DirtyDay", "Fan", "FanAttribute", "FanDay", "FanInterest", "FanLevel", "FanMetrics", "FanScore", "FanTag",
-    "Feedback", "FeedbackTurn", "FollowUp", "HouseSecret", "Idempotency", "Inbox", "InboxState", "Interaction",
-    "JobRun", "Lease", "LevelChange", "LevelSize", "LoginTicket", "ModelFit", "Offer", "OfferAudience", "OfferCode",
-    "OfferKind", "OfferState", "Operator", "OperatorSession", "Outbox", "OutboxState", "Pacer", "PointsAccount",
-    "PointsEntry", "PointsKind", "PointsLot", "PointsNote", "PointsProgramme", "PointsReward", "PointsRule",
-    "PollOffset", "Preference", "Product", "ProductKind", "Purchase", "PurchaseItem", "Reach", "Redemption",
-    "Referral", "ReferralBoard", "ReferralProgramme", "Refund", "RefundRequest", "RevisionLine", "RevisionState",
-    "RewardGrant", "RewardRule", "RewardState", "Role", "RunState", "SavedSegment", "Scale", "ScoreCut", "Source",
-    "SourceCost", "StarCheck", "Survey", "SurveyAnswer", "SurveyRun", "SurveyVersion", "Tag", "TagGroup", "Tier",
-    "TierChange", "Timing", "Tombstone", "Topic", "TopicDeclined", "metadata",
+    "DirtyDay", "EventState", "Fan", "FanAttribute", "FanDay", "FanInterest", "FanLevel", "FanMetrics", "FanScore",
+    "FanTag", "Feedback", "FeedbackTurn", "FollowUp", "HouseSecret", "Idempotency", "InboundEvent", "Inbox",
+    "InboxState", "Interaction", "JobRun", "Lease", "LevelChange", "LevelSize", "LoginTicket", "ModelFit", "Offer",
+    "OfferAudience", "OfferCode", "OfferKind", "OfferState", "Operator", "OperatorSession", "Outbox", "OutboxState",
+    "Pacer", "PointsAccount", "PointsEntry", "PointsKind", "PointsLot", "PointsNote", "PointsProgramme",
+    "PointsReward", "PointsRule", "PollOffset", "Preference", "Product", "ProductKind", "Purchase", "PurchaseItem",
+    "Reach", "Redemption", "Referral", "ReferralBoard", "ReferralProgramme", "Refund", "RefundRequest",
+    "RevisionLine", "RevisionState", "RewardGrant", "RewardRule", "RewardState", "Role", "RunState", "SavedSegment",
+    "Scale", "ScoreCut", "Shop", "ShopKind", "Source", "SourceCost", "StarCheck", "Survey", "SurveyAnswer",
+    "SurveyRun", "SurveyVersion", "Tag", "TagGroup", "Tier", "TierChange", "Timing", "Tombstone", "Topic",
+    "TopicDeclined", "metadata",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from tests.admin.browsing import DESK, House, looking, needs_chromium, served
 from tests.admin.community import recomputed
 from tests.admin.walks import LOOKS, Look, walk
 from tests.broadcasting import MEI, composed, given_fans, started
+from tests.shopping import a_shop, an_order, tells
 from tests.trading import BOSS, an_offer, claims
 
 pytestmark = needs_chromium
@@ -46,6 +47,9 @@ PATHS = (
     "/sources",
     "/sources/new",
     "/sources/window",
+    "/shops",
+    "/shops/new",
+    "/shops/till",
     "/catalogue",
     "/catalogue/new",
     "/catalogue/1",
@@ -132,6 +136,13 @@ async def _given_a_link(app: App) -> None:
         await sources.book_cost(session, BOSS, "window", Money(900, "EUR"), key="b", zone=zone, now=now)
 
 
+async def _given_a_shop(app: App) -> None:
+    """One order is in the books, one waits for somebody to say who bought."""
+    till = await a_shop(app)
+    await tells(app, till, an_order())
+    await tells(app, till, an_order(order_id="unbroken" * 9, telegram_id=None))
+
+
 async def _fill(app: App) -> None:
     """Six fans, a broadcast in each state that needs somebody, an offer, a product, and a letter in quarantine."""
     fans = await given_fans(app, 6, segment=SEGMENT)
@@ -162,4 +173,5 @@ async def _fill(app: App) -> None:
                 state=InboxState.QUARANTINED, attempts=3, error="KeyError: 'tea'",
             )
         )  # fmt: skip
+    await _given_a_shop(app)
     await recomputed(app)

@@ -6,13 +6,14 @@ import pytest
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from siyu import purchases
+from siyu import purchases, shops
 from siyu.app import App
 from siyu.purchases import CounterSale
 from siyu.tables import Fan, Purchase
 from siyu.transfer.baskets import Basket
 from siyu.transfer.facts import take_baskets, take_purchases, take_refund
 from siyu.transfer.rows import PurchaseRow, RefundRow
+from tests.shopping import a_shop, an_order, tells
 from tests.trading import BOSS, a_fan, a_product, breaches, opens, pays
 
 KEY = "a-form-of-its-own"
@@ -38,6 +39,14 @@ async def by_a_file(app: App, fan: Fan, _payload: str) -> None:
         await take_baskets(session, [basket], zone=app.settings.zone, now=app.clock())
 
 
+async def by_a_webhook(app: App, fan: Fan, _payload: str) -> None:
+    """An order of a till, given back in part."""
+    async with app.database.reading() as session:
+        till = next(iter(await shops.list_shops(session)), None)
+    part = {"refunds": [{"id": "r-1", "amount": "13.00"}]}
+    await tells(app, till or await a_shop(app), an_order("refunded", telegram_id=fan.telegram_id, **part))
+
+
 async def by_staff(app: App, fan: Fan, _payload: str) -> None:
     cake = CounterSale(name="Cake", amount_minor=1800)
     async with app.database.writing() as session:
@@ -56,7 +65,7 @@ async def given_back_by_telegram(app: App, _fan: Fan, _payload: str) -> None:
         await purchases.note_refund_agreed(session, "charge-1", zone=app.settings.zone, now=app.clock())
 
 
-WAYS = (in_chat, by_a_program, by_a_file, by_staff, given_back_in_part, given_back_by_telegram)
+WAYS = (in_chat, by_a_program, by_a_file, by_a_webhook, by_staff, given_back_in_part, given_back_by_telegram)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -77,5 +86,11 @@ async def test_every_way_thrice_in_any_order_gives_the_same_books(app: App, seed
             .order_by(col(Purchase.source))
         )
         books = [tuple(one) for one in await session.rows(sums)]
-    assert books == [("csv:till", 700, 700), ("shop", 1990, 990), ("staff", 1800, 0), ("telegram", 100, 100)]
+    assert books == [
+        ("csv:till", 700, 700),
+        ("shop", 1990, 990),
+        ("shop:till", 6300, 1300),
+        ("staff", 1800, 0),
+        ("telegram", 100, 100),
+    ]
     assert await breaches(app) == []
