@@ -64,11 +64,15 @@ async def _introduce(app: App, messenger: Messenger, stop: asyncio.Event) -> Me 
 
 
 async def _list_commands(messenger: Messenger) -> None:
-    """What the menu offers, in each language; should Telegram not take it, all else works the same."""
-    for listed in wording.command_lists():
-        outcome = await messenger.call("setMyCommands", listed.model_dump(exclude_none=True))
+    """What the menu offers, in each language, and a button that opens it beside every typing box.
+
+    Should Telegram not take it, all else works the same.
+    """
+    calls = [("setMyCommands", listed.model_dump(exclude_none=True)) for listed in wording.command_lists()]
+    for method, payload in [*calls, ("setChatMenuButton", {"menu_button": {"type": "commands"}})]:
+        outcome = await messenger.call(method, payload)
         if not isinstance(outcome, Sent):
-            log.warning("commands.not_listed", outcome=type(outcome).__name__)
+            log.warning("commands.not_listed", method=method, outcome=type(outcome).__name__)
 
 
 async def _ring_out(app: App, stop: asyncio.Event) -> None:

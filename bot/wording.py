@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import assert_never
 from zoneinfo import ZoneInfo
 
-from aiogram.methods import SetMyCommands
+from aiogram.methods import DeleteMyCommands, SetMyCommands
 from aiogram.types import BotCommand, BotCommandScopeAllPrivateChats, BotCommandScopeChat
 from babel import dates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -121,11 +121,19 @@ def command_lists() -> list[SetMyCommands]:
     ]
 
 
-def staff_commands(chat_id: int) -> list[SetMyCommands]:
-    """The same for somebody who works here, in their own chat."""
-    own = BotCommandScopeChat(chat_id=chat_id)
+def own_commands(chat_id: int, *, staff: bool, chosen: str | None) -> list[SetMyCommands | DeleteMyCommands]:
+    """The list of one chat: longer for who works here, in the language they chose; nobody else has one of their own.
+
+    Telegram prefers a chat's list in the reader's own language to the one without: a choice takes that one away.
+    """
+    own, listed = BotCommandScopeChat(chat_id=chat_id), (STAFF_COMMANDS if staff else ()) + COMMANDS
+    if chosen:
+        spoken = SetMyCommands(commands=_commands(chosen, listed), scope=own)
+        return [spoken, *(DeleteMyCommands(scope=own, language_code=code) for code in LANGUAGE_CODES.values() if code)]
+    if not staff:
+        return [DeleteMyCommands(scope=own, language_code=code) for code in LANGUAGE_CODES.values()]
     return [
-        SetMyCommands(commands=_commands(locale, STAFF_COMMANDS + COMMANDS), scope=own, language_code=code)
+        SetMyCommands(commands=_commands(locale, listed), scope=own, language_code=code)
         for locale, code in LANGUAGE_CODES.items()
     ]
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, and_, delete, func, or_, update
 from sqlmodel import col, select
 
-from siyu import audit
+from siyu import audit, mailroom
 from siyu.audit import SIYU, Actor
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Conflict, Forbidden, Invalid, NotFound
@@ -157,7 +157,16 @@ async def disable(session: WriteSession, actor: Actor, operator: Operator, *, no
         await _another_owner_stays(session, operator)
     operator.disabled_at = now
     await _end_all(session, operator, now=now)
+    await _take_commands_away(session, operator, now=now)
     await audit.note(session, actor, "operator.disabled", "operator", operator.id, now=now)
+
+
+async def _take_commands_away(session: WriteSession, operator: Operator, *, now: datetime) -> None:
+    """The longer list of commands in their own chat, in both languages; everybody's is there again then."""
+    scope = {"type": "chat", "chat_id": operator.telegram_id}
+    for code in ("", "zh"):
+        payload = {"scope": scope, "language_code": code}
+        await mailroom.send(session, "deleteMyCommands", payload, lane=mailroom.ANSWER, now=now)
 
 
 async def enable(session: WriteSession, actor: Actor, operator: Operator, *, now: datetime) -> None:

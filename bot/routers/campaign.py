@@ -7,10 +7,11 @@ from aiogram.methods import AnswerCallbackQuery
 from bot.keyboards import keyboard, press
 from bot.routers import questions, shop, wallet
 from bot.routers.scene import Answer, Scene
-from siyu import broadcasts, coupons, fans
+from siyu import broadcasts, consents, coupons
 from siyu.broadcasts import Action, Press
 from siyu.broadcasts.buttons import SHAPE as SHAPE
 from siyu.kit.errors import NotFound
+from siyu.tables import Purpose, Way
 
 
 async def pressed(scene: Scene, data: str) -> Answer:
@@ -45,7 +46,8 @@ def refuse(scene: Scene) -> AnswerCallbackQuery:
 
 async def _mute(scene: Scene) -> Answer:
     """Out in one tap; undoing it is one tap, too."""
-    await fans.mute(scene.session, scene.fan, now=scene.now)
+    session, fan, language = scene.session, scene.fan, scene.words.locale
+    await consents.change(session, fan, Purpose.MESSAGES, False, way=Way.BROADCAST, language=language, now=scene.now)
     undo = keyboard([press(scene._("🔔 Send me broadcasts again"), "t", "unmute")])
     return [scene.toast(scene._("Done: no more broadcasts.")), scene.say(scene.voice.tell("muted"), undo)]
 

@@ -9,7 +9,7 @@ from bot.routers import invite, points, questions, settings, shop, staff, wallet
 from bot.routers.menu import menu
 from bot.routers.scene import Answer, Scene
 from bot.wording import COMMANDS, STAFF_COMMANDS
-from siyu import coupons, referrals
+from siyu import consents, coupons, referrals
 from siyu.kit.clock import local_day
 from siyu.kit.errors import SiyuError
 from siyu.tables import Interaction
@@ -30,7 +30,11 @@ async def start(scene: Scene, payload: str) -> Answer:
     if payload.startswith("r_") and (card := await staff.card_for_staff(scene, payload.removeprefix("r_"))):
         return card
     friend = await referrals.referrer_of(scene.session, scene.fan.id or 0) if scene.newcomer else None
-    hello = scene.say(scene.voice.tell("welcome", fan=scene.fan, friend=friend, newcomer=scene.newcomer), menu(scene))
+    agreed = [text.sentence for text in consents.TEXTS.values()]
+    told = scene.voice.tell("welcome", fan=scene.fan, friend=friend, newcomer=scene.newcomer, agreed=agreed)
+    hello = scene.say(told, menu(scene))
+    if scene.newcomer:
+        await consents.agree_at_first(scene.session, scene.fan, language=scene.words.locale, now=scene.now)
     return [hello, *await questions.greet(scene)] if scene.newcomer else hello
 
 

@@ -9,7 +9,7 @@ from aiogram.types import BufferedInputFile
 
 from bot.keyboards import keyboard, press
 from bot.routers.scene import Answer, Scene
-from siyu import privacy
+from siyu import consents, privacy
 from siyu.audit import Actor
 from siyu.kit.errors import Conflict
 
@@ -21,8 +21,11 @@ ANSWER_WITHIN = timedelta(minutes=10)
 
 async def explained(scene: Scene, _rest: str = "") -> Answer:
     """What we know and why, with the ways to see it and to have it forgotten."""
+    purposes = await consents.overview(scene.session, scene.fan)
     see = press(scene._("📄 See my data"), "e", "copy")
-    return scene.say(scene.voice.tell("privacy"), keyboard([see, press(scene._("Forget me"), "e", "ask")]))
+    return scene.say(
+        scene.voice.tell("privacy", purposes=purposes), keyboard([see, press(scene._("Forget me"), "e", "ask")])
+    )
 
 
 async def my_data(scene: Scene, _rest: str = "") -> Answer:

@@ -10,10 +10,11 @@ from aiogram.types import InlineKeyboardButton
 from babel.dates import get_timezone_location
 
 from bot.keyboards import in_rows, keyboard, press
+from bot.routers import staff
 from bot.routers.scene import Answer, Method, Scene
-from siyu import fans, topics
+from siyu import consents, fans, topics
 from siyu.kit.wording import CHINESE, ENGLISH, words
-from siyu.tables import Fan, Topic
+from siyu.tables import Fan, Purpose, Topic, Way
 
 REST = timedelta(days=30)
 ON_A_PAGE = 4  # two rows of two above the row that leads on
@@ -33,7 +34,7 @@ ZONES = (
 
 _ZONE = "|".join(map(re.escape, ZONES))
 SHAPE = (
-    rf"mute|unmute|rest|wake|all|topics:[0-9]{{1,3}}|(?:want|decline):{topics.KEY}"
+    rf"mute|unmute|general|chosen|rest|wake|all|topics:[0-9]{{1,3}}|(?:want|decline):{topics.KEY}"
     rf"|quiet|quiet:(?:none|{'|'.join(HOURS)})|zones:[0-9]{{1,2}}|zone:(?:none|{_ZONE})|{CHINESE}|{ENGLISH}"
 )
 
@@ -53,7 +54,7 @@ async def pressed(scene: Scene, data: str) -> Answer:
     """Turn the switch, and show where it stands now."""
     what, _, value = data.partition(":")
     match what:
-        case "mute" | "unmute" | "rest" | "wake":
+        case "mute" | "unmute" | "general" | "chosen" | "rest" | "wake":
             return await _switch(scene, what)
         case "topics":
             return await _topics(scene, int(value))
@@ -70,7 +71,8 @@ async def pressed(scene: Scene, data: str) -> Answer:
             return await _page(scene)
         case language:
             await fans.set_language(scene.session, scene.fan, language)
-            return await _page(replace(scene, words=words(language)))
+            spoken = replace(scene, words=words(language))
+            return [await _page(spoken), *await staff.own_menu(spoken)]
 
 
 # ---- everything at a glance ------------------------------------------------------------------------------------------
@@ -79,9 +81,11 @@ async def pressed(scene: Scene, data: str) -> Answer:
 async def _page(scene: Scene) -> Method:
     offered = await topics.offered(scene.session)
     declined = await topics.declined_by(scene.session, scene.fan.id or 0) if offered else set()
+    agreed = await consents.standing(scene.session, scene.fan)
     text = scene.voice.tell(
         "settings",
         muted=scene.fan.muted_at is not None,
+        general=not agreed[Purpose.PROFILING],
         resting=scene.fan.rests_until if _rests(scene) else None,
         declined=[topic.label for topic in offered if topic.key in declined],
         hours=_hours(scene.fan),
@@ -92,7 +96,16 @@ async def _page(scene: Scene) -> Method:
     languages = [
         press(f"✓ {name}" if locale == scene.words.locale else name, "t", locale) for locale, name in LANGUAGES
     ]
-    return scene.show(text, keyboard([*what, when], _switches(scene), languages))
+    return scene.show(text, keyboard([*what, when, *_chosen(scene, agreed)], _switches(scene), languages))
+
+
+def _chosen(scene: Scene, agreed: Mapping[Purpose, bool]) -> list[InlineKeyboardButton]:
+    """Whether what is sent may be chosen for them; no question to whoever hears nothing at all."""
+    if scene.fan.muted_at is not None:
+        return []
+    if agreed[Purpose.PROFILING]:
+        return [press(scene._("📢 Essentials only"), "t", "general")]
+    return [press(scene._("📬 All news"), "t", "chosen")]
 
 
 def _switches(scene: Scene) -> list[InlineKeyboardButton]:
@@ -107,18 +120,30 @@ async def _switch(scene: Scene, what: str) -> Answer:
     session, fan, now, _ = scene.session, scene.fan, scene.now, scene._
     match what:
         case "mute":
-            await fans.mute(session, fan, now=now)
+            await _say(scene, Purpose.MESSAGES, granted=False)
             told = _("Done: no more broadcasts.")
         case "unmute":
-            await fans.unmute(session, fan, now=now)
+            await _say(scene, Purpose.MESSAGES, granted=True)
             told = _("Welcome back! You will hear from us again.")
+        case "general":
+            await _say(scene, Purpose.PROFILING, granted=False)
+            told = _("Done: only what everybody must know.")
+        case "chosen":
+            await _say(scene, Purpose.PROFILING, granted=True)
+            told = _("Done: you hear all that may interest you.")
         case "rest":
+            await _say(scene, Purpose.MESSAGES, granted=True)
             await fans.rest(session, fan, until=now + REST, now=now)
             told = _("Done: no broadcasts for 30 days.")
         case _other:
             await fans.end_rest(session, fan)
             told = _("Welcome back! You will hear from us again.")
     return [scene.toast(told), await _page(scene)]
+
+
+async def _say(scene: Scene, purpose: Purpose, *, granted: bool) -> None:
+    locale = scene.words.locale
+    await consents.change(scene.session, scene.fan, purpose, granted, way=Way.SETTINGS, language=locale, now=scene.now)
 
 
 def _rests(scene: Scene) -> bool:

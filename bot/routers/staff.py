@@ -1,11 +1,13 @@
 """What people who work here do in chat: sign in, and redeem a coupon that a fan shows."""
 
+from collections.abc import Sequence
+
 from aiogram.types import InlineKeyboardMarkup
 
 from bot.keyboards import keyboard, link, press
 from bot.routers.menu import unknown
 from bot.routers.scene import Answer, Method, Scene
-from bot.wording import staff_commands
+from bot.wording import own_commands
 from siyu import coupons, fans, operators
 from siyu.coupons import Carried, Redeemed, Standing, Use
 from siyu.kit.codes import tidy
@@ -29,7 +31,13 @@ async def admin(scene: Scene, _rest: str = "") -> Answer:
     is_public = url.startswith("https://")
     button = keyboard([link(scene._("🔑 Sign in"), url)]) if is_public else None
     text = scene.voice.tell("admin", operator=operator, url=None if is_public else url)
-    return [scene.say(text, button), *staff_commands(scene.fan.telegram_id)]
+    return [scene.say(text, button), *await own_menu(scene)]
+
+
+async def own_menu(scene: Scene) -> Sequence[Method]:
+    """The list of commands of this very chat, as it should be now."""
+    works_here = await colleague(scene) is not None
+    return own_commands(scene.fan.telegram_id, staff=works_here, chosen=scene.fan.chosen_language)
 
 
 async def redeem(scene: Scene, rest: str) -> Answer:

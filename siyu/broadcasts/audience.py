@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, exists, func, literal, null, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, exists, func, literal, not_, null, or_, select
 from sqlmodel import col
 
 from siyu.broadcasts import comparing, timing
@@ -14,7 +14,7 @@ from siyu.kit.errors import Invalid, NotFound
 from siyu.preferences import Preferences
 from siyu.segments import audience, fans_fitting
 from siyu.segments.rules import parse
-from siyu.tables import Broadcast, Delivery, DeliveryState, Fan, Reach, TopicDeclined
+from siyu.tables import Broadcast, Delivery, DeliveryState, Fan, GeneralOnly, Reach, TopicDeclined
 
 
 class Whom(Protocol):
@@ -93,7 +93,7 @@ async def freeze(
     asked = (
         select(
             col(Fan.id).label("id"),
-            reason_to_skip(broadcast.topic).label("reason"),
+            reason_to_skip(broadcast.topic, must_be_known=broadcast.ignores_quiet).label("reason"),
             planned.label("planned"),
             comparing.held_out(broadcast, likes).label("held"),
             comparing.variant_of(broadcast).label("variant"),
@@ -132,19 +132,35 @@ async def waiting(session: ReadSession, broadcast_id: int) -> int:
     return await session.one(select(func.count()).where(*pending))
 
 
-def reason_to_skip(topic: str | ColumnElement[str] | None = None) -> ColumnElement[str | None]:
-    """Why a fan gets no broadcast (about this topic); NULL for one who does."""
-    return case(*[(holds, literal(reason)) for reason, holds in reasons_of(topic)], else_=null())
+Known = bool | ColumnElement[bool]  # whether everybody must know it, and nobody was chosen for it
 
 
-def reasons_of(topic: str | ColumnElement[str] | None) -> Sequence[tuple[str, ColumnElement[bool]]]:
+def reason_to_skip(
+    topic: str | ColumnElement[str] | None = None, *, must_be_known: Known = True
+) -> ColumnElement[str | None]:
+    """Why a fan gets no broadcast (about this topic, chosen for them or not); NULL for one who does."""
+    reasons = reasons_of(topic, must_be_known=must_be_known)
+    return case(*[(holds, literal(reason)) for reason, holds in reasons], else_=null())
+
+
+def reasons_of(
+    topic: str | ColumnElement[str] | None, *, must_be_known: Known
+) -> Sequence[tuple[str, ColumnElement[bool]]]:
     """In this order: a fan who is several of these counts once, as the first."""
-    return (*_UNREACHED, ("declined", declines(topic))) if topic is not None else _UNREACHED
+    declined = [("declined", declines(topic))] if topic is not None else []
+    general = [] if must_be_known is True else [("general_only", wants_only_general(must_be_known))]
+    return (*_UNREACHED, *declined, *general)
 
 
 def declines(topic: str | ColumnElement[str]) -> ColumnElement[bool]:
     """Over Fan: does not want to hear about it."""
     return exists().where(col(TopicDeclined.topic) == topic, col(TopicDeclined.fan_id) == col(Fan.id))
+
+
+def wants_only_general(must_be_known: Known = False) -> ColumnElement[bool]:
+    """Over Fan: wants nothing that was chosen for them, and this was."""
+    wants = exists().where(col(GeneralOnly.fan_id) == col(Fan.id))
+    return wants if isinstance(must_be_known, bool) else and_(not_(must_be_known), wants)
 
 
 _UNREACHED = (

@@ -31,7 +31,7 @@ from sqlmodel import col
 
 from siyu import preferences
 from siyu.broadcasts import timing
-from siyu.broadcasts.audience import Whom, declines, members_of, reason_to_skip, reasons_of
+from siyu.broadcasts.audience import Whom, declines, members_of, reason_to_skip, reasons_of, wants_only_general
 from siyu.broadcasts.comparing import CONTROL, HELD_OUT, Draws, draws, first_drawn
 from siyu.broadcasts.lots import Ids
 from siyu.kit.columns import Instant
@@ -39,7 +39,7 @@ from siyu.kit.database import ReadSession
 from siyu.kit.errors import NotFound
 from siyu.kit.paging import Page, cursor_of, key_of
 from siyu.preferences import Preferences
-from siyu.tables import OUT_OF_REACH, OWN_HOURS, Broadcast, Delivery, Fan, TopicDeclined
+from siyu.tables import OUT_OF_REACH, OWN_HOURS, Broadcast, Delivery, Fan, GeneralOnly, TopicDeclined
 
 Minutes = TypeVar("Minutes", int, ColumnElement[int])
 
@@ -63,7 +63,7 @@ _APART = 2**31
 
 @dataclass(frozen=True)
 class Funnel:
-    """`in_segment − gone − blocked − unreachable − muted − declined − control − held_out = will_get`, at one moment.
+    """`in_segment − gone − blocked − unreachable − muted − declined − general_only − control − held_out = will_get`.
 
     Of those who will get it, some get it later than at that moment: resting, in quiet hours, or capped.
     """
@@ -74,6 +74,7 @@ class Funnel:
     unreachable: int = 0
     muted: int = 0
     declined: int = 0
+    general_only: int = 0
     control: int = 0
     held_out: int = 0
     resting: int = 0
@@ -83,7 +84,8 @@ class Funnel:
     @property
     def can_get(self) -> int:
         """Who can be reached and wants to be, held out or not."""
-        return self.in_segment - self.gone - self.blocked - self.unreachable - self.muted - self.declined
+        unwilling = self.muted + self.declined + self.general_only
+        return self.in_segment - self.gone - self.blocked - self.unreachable - unwilling
 
     @property
     def will_get(self) -> int:
@@ -186,11 +188,13 @@ async def zones_of(session: ReadSession) -> Sequence[str]:
 
 
 def _lines(whom: Whom) -> Sequence[str]:
-    return [*(name for name, _ in reasons_of(whom.topic)), *SPARED, *LATER]
+    reasons = reasons_of(whom.topic, must_be_known=whom.ignores_quiet)
+    return [*(name for name, _ in reasons), *SPARED, *LATER]
 
 
 def _behind(asked: Asked, line: str) -> ColumnElement[bool]:
-    left_out = func.coalesce(reason_to_skip(asked.whom.topic), first_drawn(asked.draws(_FAN_ID)))
+    skipped = reason_to_skip(asked.whom.topic, must_be_known=asked.whom.ignores_quiet)
+    left_out = func.coalesce(skipped, first_drawn(asked.draws(_FAN_ID)))
     if line == IN_SEGMENT:
         return true()
     if line == WILL_GET:
@@ -241,17 +245,21 @@ async def _moved(session: ReadSession, asked: Asked, members: Subquery) -> Seque
 
 def _the_few(asked: Asked) -> Sequence[Select[int, str | None, str | None]]:
     """Their ids, why they are left out, or why they wait; `reason` and `waits` as the first of these calls them."""
-    topic = asked.whom.topic
+    topic, chosen = asked.whom.topic, not asked.whom.ignores_quiet
+    wants = not_(declines(topic)) if topic else true()
     few = [select(_FAN_ID.label("id"), reason_to_skip().label("reason"), _NOTHING.label("waits")).where(_OUT_OF_REACH)]
     if topic:
         about_it = (col(TopicDeclined.topic) == topic, _WITHIN_REACH)
         declined = select(_FAN_ID, literal("declined"), _NOTHING)
         few.append(declined.join(TopicDeclined, col(TopicDeclined.fan_id) == _FAN_ID).where(*about_it))
+    if chosen:
+        general = select(_FAN_ID, literal("general_only"), _NOTHING)
+        few.append(general.join(GeneralOnly, col(GeneralOnly.fan_id) == _FAN_ID).where(_WITHIN_REACH, wants))
     if asked.clock is not None:
         waits = _own_reason_to_wait(asked, asked.clock)
         differs = waits.is_distinct_from(literal(asked.at_home, String()) if asked.at_home else null())
-        wants = not_(declines(topic)) if topic else true()
-        few.append(select(_FAN_ID, _NOTHING, waits).where(_OWN_HOURS, _WITHIN_REACH, differs, wants))
+        heard = and_(wants, not_(wants_only_general())) if chosen else wants
+        few.append(select(_FAN_ID, _NOTHING, waits).where(_OWN_HOURS, _WITHIN_REACH, differs, heard))
     return few
 
 

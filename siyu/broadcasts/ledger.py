@@ -27,7 +27,7 @@ from sqlmodel import col
 from siyu import fans
 from siyu.broadcasts import moving
 from siyu.broadcasts.answers import PENDING, SENDING, kept_to_send_again
-from siyu.broadcasts.audience import declines, reason_to_skip
+from siyu.broadcasts.audience import declines, reason_to_skip, wants_only_general
 from siyu.broadcasts.canary import Watch
 from siyu.broadcasts.course import skip_the_rest
 from siyu.broadcasts.moving import Customs, is_waiting
@@ -205,6 +205,7 @@ def _in_line(since: ColumnElement[bool]) -> CTE:
             since,
             fans.can_be_reached(),
             ~declines(_topic),
+            ~wants_only_general(_must_be_known),
             exists().where(col(Broadcast.id) == _of, col(Broadcast.state) == BroadcastState.RUNNING),
         )
         .order_by(col(Delivery.not_before), col(Delivery.fan_id))
@@ -220,6 +221,7 @@ def _in_line(since: ColumnElement[bool]) -> CTE:
 _of: BindParameter[int] = bindparam("of")
 _of_this = col(Delivery.broadcast_id) == _of
 _topic = select(col(Broadcast.topic)).where(col(Broadcast.id) == _of).scalar_subquery()
+_must_be_known = select(col(Broadcast.ignores_quiet)).where(col(Broadcast.id) == _of).scalar_subquery()
 _moment = bindparam("moment", type_=Instant)
 _language = func.coalesce(col(Fan.chosen_language), col(Fan.language))
 # Two ranges of one index, each in its order; asked for together, SQLite would read and sort everybody.
@@ -247,7 +249,7 @@ _TAKE = (
         col(Delivery.variant),
     )
 )
-_why_not = _of_fan(reason_to_skip(_topic))
+_why_not = _of_fan(reason_to_skip(_topic, must_be_known=_must_be_known))
 _due = union_all(
     *(
         select(col(Delivery.fan_id)).where(_of_this, is_waiting(Delivery), since)

@@ -16,6 +16,8 @@ PERSONAL = (
     "fan_tag",
     "fan_interest",
     "topic_declined",
+    "consent",
+    "general_only",
     "checkin",
     "code_asked",
     "code_attempt",

@@ -26,6 +26,7 @@ from siyu.tables.broadcasts import (  # noqa: E402
     TopicDeclined,
 )
 from siyu.tables.codes import Arm, CodeAsked, CodeAttempt, OfferAudience, OfferCode  # noqa: E402
+from siyu.tables.consents import Consent, GeneralOnly, Purpose, Way  # noqa: E402
 from siyu.tables.conversations import (  # noqa: E402
     Conversation,
     ConversationLine,
@@ -114,17 +115,17 @@ metadata = SQLModel.metadata
 __all__ = [
     "OUT_OF_REACH", "OWN_HOURS", "ApiToken", "Arm", "AsOf", "Attribute", "AttributeType", "AuditEntry", "BotAccount",
     "Broadcast", "BroadcastClick", "BroadcastRevision", "BroadcastState", "Checkin", "Checkout", "CheckoutState",
-    "CodeAsked", "CodeAttempt", "Colour", "Conversation", "ConversationLine", "ConversationNotice",
+    "CodeAsked", "CodeAttempt", "Colour", "Consent", "Conversation", "ConversationLine", "ConversationNotice",
     "ConversationState", "Coupon", "CouponState", "CustomDimension", "Delivery", "DeliveryState", "DimensionRule",
     "DirtyDay", "EventState", "Fan", "FanAttribute", "FanDay", "FanInterest", "FanLevel", "FanMetrics", "FanScore",
-    "FanTag", "Feedback", "FeedbackTurn", "FollowUp", "HouseSecret", "Idempotency", "InboundEvent", "Inbox",
-    "InboxState", "Interaction", "JobRun", "Lease", "LevelChange", "LevelSize", "LoginTicket", "ModelFit", "Offer",
-    "OfferAudience", "OfferCode", "OfferKind", "OfferState", "Operator", "OperatorSession", "Outbox", "OutboxState",
-    "Pacer", "PointsAccount", "PointsEntry", "PointsKind", "PointsLot", "PointsNote", "PointsProgramme",
-    "PointsReward", "PointsRule", "PollOffset", "Preference", "Product", "ProductKind", "Purchase", "PurchaseItem",
-    "Reach", "Redemption", "Referral", "ReferralBoard", "ReferralProgramme", "Refund", "RefundRequest",
-    "RevisionLine", "RevisionState", "RewardGrant", "RewardRule", "RewardState", "Role", "RunState", "SavedSegment",
-    "Scale", "ScoreCut", "Shop", "ShopKind", "Source", "SourceCost", "StarCheck", "Survey", "SurveyAnswer",
-    "SurveyRun", "SurveyVersion", "Tag", "TagGroup", "Tier", "TierChange", "Timing", "Tombstone", "Topic",
-    "TopicDeclined", "metadata",
+    "FanTag", "Feedback", "FeedbackTurn", "FollowUp", "GeneralOnly", "HouseSecret", "Idempotency", "InboundEvent",
+    "Inbox", "InboxState", "Interaction", "JobRun", "Lease", "LevelChange", "LevelSize", "LoginTicket", "ModelFit",
+    "Offer", "OfferAudience", "OfferCode", "OfferKind", "OfferState", "Operator", "OperatorSession", "Outbox",
+    "OutboxState", "Pacer", "PointsAccount", "PointsEntry", "PointsKind", "PointsLot", "PointsNote",
+    "PointsProgramme", "PointsReward", "PointsRule", "PollOffset", "Preference", "Product", "ProductKind", "Purchase",
+    "PurchaseItem", "Purpose", "Reach", "Redemption", "Referral", "ReferralBoard", "ReferralProgramme", "Refund",
+    "RefundRequest", "RevisionLine", "RevisionState", "RewardGrant", "RewardRule", "RewardState", "Role", "RunState",
+    "SavedSegment", "Scale", "ScoreCut", "Shop", "ShopKind", "Source", "SourceCost", "StarCheck", "Survey",
+    "SurveyAnswer", "SurveyRun", "SurveyVersion", "Tag", "TagGroup", "Tier", "TierChange", "Timing", "Tombstone",
+    "Topic", "TopicDeclined", "Way", "metadata",
 ]  # fmt: skip

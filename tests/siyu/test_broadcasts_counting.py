@@ -18,7 +18,7 @@ from siyu.audit import COMMAND_LINE
 from siyu.broadcasts import Draft, Funnel
 from siyu.kit.errors import NotFound
 from siyu.preferences import Preferences
-from siyu.tables import Delivery, Fan, Reach, Topic, TopicDeclined
+from siyu.tables import Delivery, Fan, GeneralOnly, Reach, Topic, TopicDeclined
 from tests.broadcasting import MEI, SEGMENT, composed, given_fans
 from tests.clocks import FakeClock
 from tests.effort import examples
@@ -27,7 +27,7 @@ from tests.ledgers import given_broadcast, given_rows
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 OTHER = "loyalty.lost"
 LEDGER = {"control": "control", "held_out": "holdout"}  # where the ledger has another word, or none of its own
-LEFT_OUT = ("gone", "blocked", "unreachable", "muted", "declined", "control", "held_out")
+LEFT_OUT = ("gone", "blocked", "unreachable", "muted", "declined", "general_only", "control", "held_out")
 LATER = ("resting", "quiet", "capped")
 
 
@@ -64,6 +64,8 @@ async def _invented_community(app: App, dice: Random) -> None:
             await session.run(update(Fan).where(col(Fan.id) == fan.id).values(own))
             if dice.random() < 0.15:
                 session.add(TopicDeclined(fan_id=fan.id or 0, topic="news", at=now))
+            if dice.random() < 0.15:
+                session.add(GeneralOnly(fan_id=fan.id or 0, at=now))
     for days in (0, 6.9, 7.1, 9):
         got = [fan for fan in (*here, *there) if dice.random() < 0.4]
         await given_rows(app, await given_broadcast(app), got, "sent", sent_at=now - timedelta(days=days))
@@ -170,7 +172,8 @@ async def test_the_funnel_of_a_draft_is_the_ledger_it_becomes_fan_by_fan(app: Ap
     own, later = await _own(app), defaultdict[str | None, set[int]](set)
 
     funnel = await _funnel(app, draft, broadcast_id=saved)
-    left_out = [line for line in LEFT_OUT if line != "declined" or draft.topic]
+    unheard = {"" if draft.topic else "declined", "general_only" if draft.ignores_quiet else ""}
+    left_out = [line for line in LEFT_OUT if line not in unheard]
     behind = {line: await _behind(app, draft, line, broadcast_id=saved) for line in (*left_out, *LATER)}
     ledger = await _frozen(app, saved)
 

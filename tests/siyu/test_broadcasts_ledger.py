@@ -12,7 +12,7 @@ from siyu.broadcasts.canary import Watch
 from siyu.broadcasts.tasks import Noted, Task
 from siyu.kit.errors import Conflict, Invalid
 from siyu.outcomes import Blocked, NotSent, Outcome, Rejected, Sent, SlowDown, Unknown
-from siyu.tables import Reach, TopicDeclined
+from siyu.tables import GeneralOnly, Reach, TopicDeclined
 from tests.broadcasting import MEI, counted, given_fans, row_of, started, state_of
 
 
@@ -91,6 +91,21 @@ async def test_who_declined_the_topic_or_blocked_the_bot_since_the_start_is_skip
     assert [task.fan_id for task in taken] == [community[2].id]
     rows = [await row_of(app, broadcast_id, fan) for fan in community[:2]]
     assert [(row.state, row.reason) for row in rows] == [("skipped", "declined"), ("skipped", "blocked")]
+
+
+@pytest.mark.parametrize("must_be_known", [False, True])
+async def test_who_wants_only_essentials_since_the_start_is_skipped_unless_everybody_must_know(app, must_be_known):
+    community = await given_fans(app, 2)
+    broadcast_id = await started(app, ignores_quiet=must_be_known)
+    async with app.database.writing() as session:
+        session.add(GeneralOnly(fan_id=community[0].id, at=app.clock()))
+
+    taken = await _claim(app, broadcast_id)
+    await _claim(app, broadcast_id)
+
+    assert {task.fan_id for task in taken} == {fan.id for fan in (community if must_be_known else community[1:])}
+    row = await row_of(app, broadcast_id, community[0])
+    assert (row.state, row.reason) == (("sending", None) if must_be_known else ("skipped", "general_only"))
 
 
 async def test_who_comes_after_the_winner_was_found_gets_it_and_the_row_says_so(app):
