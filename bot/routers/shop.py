@@ -17,7 +17,7 @@ from siyu.tables import Product, Purchase, PurchaseItem
 
 _SKU = catalogue.SKU.pattern
 SHAPE = (
-    rf"l:(?:-|[0-9a-f]{{8}}):[0-9]{{1,4}}|[cf]|[pun]:{_SKU}|b:{_SKU}(?::[1-9][0-9]{{0,17}})?"
+    rf"l:(?:-|[0-9a-f]{{8}}):[0-9]{{1,4}}|c(?::[0-9]{{1,3}})?|f|[pun]:{_SKU}|b:{_SKU}(?::[1-9][0-9]{{0,17}})?"
     r"|q:[0-9]{1,4}:.{1,50}|h(?::[A-Za-z0-9_=.-]{1,44})?|r:[1-9][0-9]{0,17}"
 )
 
@@ -63,7 +63,7 @@ async def pressed(scene: Scene, data: str) -> Answer:
             category, _, page = rest.partition(":")
             return await _shelves(scene, category, int(page))
         case "c":
-            return await _categories(scene)
+            return await _categories(scene, int(rest or 0))
         case "f":
             return _ask(scene)
         case "q":
@@ -119,12 +119,16 @@ def _ask(scene: Scene) -> Answer:
     )
 
 
-async def _categories(scene: Scene) -> Answer:
+async def _categories(scene: Scene, page: int) -> Answer:
     names = _category_names(await catalogue.list_products(scene.session, active_only=True))
-    buttons = [press(name or scene._("Other"), "s", "l", _short(name), 0) for name in names[:SHOWN_CATEGORIES]]
+    last = max(0, (len(names) - 1) // SHOWN_CATEGORIES)
+    page = min(page, last)
+    shown = names[page * SHOWN_CATEGORIES : (page + 1) * SHOWN_CATEGORIES]
+    buttons = [press(name or scene._("Other"), "s", "l", _short(name), 0) for name in shown]
+    before = [press("‹", "s", "c", page - 1)] if page > 0 else []
+    after = [press("›", "s", "c", page + 1)] if page < last else []
     everything = press(scene._("Everything"), "s", "l", EVERYTHING, 0)
-    mine = press(scene._("🧾 My purchases"), "s", "h")
-    more = [everything, _glass(scene), mine]
+    more = [*before, everything, _glass(scene), press(scene._("🧾 My purchases"), "s", "h"), *after]
     return scene.show(scene.voice.tell("categories"), keyboard(*in_rows(buttons, width=3), more))
 
 

@@ -107,7 +107,7 @@ async def _picture(scene: Scene, coupon_id: int) -> Answer:
 
 async def _mine(scene: Scene, coupon_id: int) -> Carried:
     held = await coupons.wallet(scene.session, scene.fan, now=scene.now)
-    for carried in (*held.usable, *held.used, *held.expired):
+    for carried in (*held.usable, *held.used, *held.expired, *held.withdrawn):
         if carried.coupon.id == coupon_id:
             return carried
     raise NotFound("this coupon is not in your wallet")

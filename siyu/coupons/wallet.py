@@ -25,6 +25,7 @@ class Standing(StrEnum):
     USABLE = "usable"
     USED = "used"
     EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"  # somebody of ours took it back
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Carried:
     def standing(self, now: datetime) -> Standing:
         if self.coupon.state is CouponState.REDEEMED:
             return Standing.USED
+        if self.coupon.state is CouponState.REVOKED:
+            return Standing.WITHDRAWN
         good = self.coupon.state is CouponState.ACTIVE and self.coupon.valid_until > now
         return Standing.USABLE if good else Standing.EXPIRED
 
@@ -57,6 +60,7 @@ class Wallet:
     usable: tuple[Carried, ...]
     used: tuple[Carried, ...]
     expired: tuple[Carried, ...]
+    withdrawn: tuple[Carried, ...] = ()
 
 
 async def wallet(session: ReadSession, fan: Fan, *, now: datetime) -> Wallet:
@@ -69,6 +73,7 @@ async def wallet(session: ReadSession, fan: Fan, *, now: datetime) -> Wallet:
         usable=tuple(by_standing[Standing.USABLE]),
         used=_latest(by_standing[Standing.USED]),
         expired=_latest(by_standing[Standing.EXPIRED]),
+        withdrawn=_latest(by_standing[Standing.WITHDRAWN]),
     )
 
 

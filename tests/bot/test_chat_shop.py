@@ -41,6 +41,23 @@ async def test_a_category_shows_its_own_shelf(app: App) -> None:
     assert "Cup</b>" not in shelf["text"]
 
 
+async def test_more_than_six_categories_are_turned_like_pages(app: App) -> None:
+    for n in range(8):
+        await a_product(app, f"tea-{n}", category=f"Shelf {n}")
+    mei = Phone(app)
+
+    first = of(await mei.press("s:c"), "editMessageText")
+    second = of(await mei.press("s:c:1"), "editMessageText")
+    beyond = of(await mei.press("s:c:9"), "editMessageText")
+
+    shelves = [[button["text"] for button in buttons(page) if "Shelf" in button["text"]] for page in (first, second)]
+    assert shelves == [[f"Shelf {n}" for n in range(6)], ["Shelf 6", "Shelf 7"]]
+    assert "s:c:1" in presses(first)
+    assert "s:c:0" in presses(second)
+    assert len(first["reply_markup"]["inline_keyboard"]) == 3
+    assert presses(beyond) == presses(second)
+
+
 async def test_looking_is_a_view_and_buying_a_press(app: App) -> None:
     await a_product(app, "tea")
     mei = Phone(app)

@@ -251,6 +251,22 @@ async def test_every_listed_command_answers(app: App, command: str) -> None:
     assert len(answer["text"]) > 100
 
 
+async def test_a_coupon_that_was_taken_back_is_called_that(app: App) -> None:
+    mei, offer = Phone(app), await an_offer(app, title="Spring")
+    await mei.write("/start")
+    coupon = await claims(app, offer, await mei.fan())
+    async with app.database.writing() as session:
+        await coupons.pause(session, BOSS, offer.id or 0, now=app.clock())
+        await coupons.revoke(session, BOSS, offer.id or 0, now=app.clock())
+
+    held = of(await mei.write("/wallet"), "sendMessage")["text"]
+    card = of(await mei.press(f"w:c:{coupon.id}"), "editMessageText")["text"]
+
+    assert "<s>Spring</s> withdrawn" in held
+    assert "withdrawn" in card
+    assert "expired" not in held + card
+
+
 async def test_staff_sign_in_by_a_link_that_works_once(app: App) -> None:
     mei = Phone(app)
     await hire(app, mei)
