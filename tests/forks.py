@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Sequence
 from functools import cache
 from multiprocessing.context import ForkServerContext
+from multiprocessing.synchronize import Barrier
 from typing import Any
 
 # What cannot be imported here is imported by the child that needs it.
@@ -39,6 +40,11 @@ class Child:
             return False
         assert self._process.exitcode == 0, f"the child failed with {self._process.exitcode}"
         return True
+
+
+def starting_line(children: int) -> Barrier:
+    """Where so many children wait for each other."""
+    return _server().Barrier(children)
 
 
 async def in_processes(children: Sequence[Child]) -> None:

@@ -3,22 +3,39 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from multiprocessing.synchronize import Barrier
 
 from sqlalchemy import func, select, update
 from sqlmodel import col
 
-from siyu import coupons, points
+from siyu import coupons, points, referrals
 from siyu.app import App, open_app
+from siyu.kit.clock import local_day
 from siyu.kit.database import Database
 from siyu.kit.errors import Conflict
 from siyu.kit.money import Money
 from siyu.settings import Settings
-from siyu.tables import Coupon, CouponState, Fan, Idempotency, Offer, PointsAccount, PointsEntry, PointsKind
+from siyu.tables import (
+    Coupon,
+    CouponState,
+    Fan,
+    Idempotency,
+    Offer,
+    PointsAccount,
+    PointsEntry,
+    PointsKind,
+    RewardGrant,
+    RewardRule,
+    RewardState,
+)
 
 # One try of one fan; True when it was granted.
 Try = Callable[[App, int, int, str, datetime], Awaitable[bool]]
 # The same of 7 points.
 Spend = Callable[[App, int, str, datetime], Awaitable[bool]]
+# One round of rewards, of somebody with a name.
+Reward = Callable[[App, str, datetime], Awaitable[None]]
+DAY_CAP = 2
 
 
 async def claim(app: App, offer_id: int, fan_id: int, key: str, now: datetime) -> bool:
@@ -161,6 +178,42 @@ def spending_of_a_process(
         for n in range(times):
             for fan_id in fan_ids:
                 await tries(app, fan_id, f"{who}:{n}", now)
+        await app.close()
+
+    asyncio.run(run())
+
+
+async def reward(app: App, _who: str, now: datetime) -> None:
+    """The house's way: a whole round."""
+    async with app.database.writing() as session:
+        days = referrals.Days(join=7, hold=14)
+        await referrals.keep_promises(session, days, zone=app.settings.zone, now=now)
+
+
+async def reward_wrongly(app: App, who: str, now: datetime) -> None:
+    """Read how many had theirs today, test, write that one more has: right for whoever is alone."""
+    today, owed = local_day(now, app.settings.zone), col(RewardGrant.rule) == RewardRule.REFERRER
+    async with app.database.reading() as session:
+        rows = await session.all(select(RewardGrant).where(owed).order_by(func.random()))
+    waiting = [row for row in rows if row.state is RewardState.PENDING]
+    for row in waiting[: DAY_CAP - sum(row.granted_day == today for row in rows)]:
+        granted = update(RewardGrant).where(col(RewardGrant.id) == row.id)
+        async with app.database.writing() as session:
+            await session.run(granted.values(state=RewardState.GRANTED, granted_at=now, granted_day=today))
+            cause = f"reward:{row.id}:{who}"
+            session.add(PointsEntry(fan_id=row.fan_id, kind=PointsKind.REFERRER, cause=cause, delta=100, at=now))
+
+
+def rewards_of_a_process(url: str, tries: Reward, who: str, now: datetime, start: Barrier) -> None:
+    """A process of its own: five rounds, all processes from one moment on."""
+
+    async def run() -> None:
+        app = open_app(Settings(database_url=url))
+        async with app.database.reading() as session:
+            await referrals.programme(session)
+        start.wait()
+        for n in range(5):
+            await tries(app, f"{who}:{n}", now)
         await app.close()
 
     asyncio.run(run())
