@@ -1,6 +1,6 @@
 """Purchases: money fans paid, by whatever way it came, counted once; and what was given back."""
 
-from siyu.purchases.books import books
+from siyu.purchases.books import RULES, books
 from siyu.purchases.checkouts import (
     Again,
     Fit,
@@ -20,7 +20,7 @@ from siyu.purchases.requests import ask_refund, decline_refund, open_requests, r
 from siyu.purchases.sales import Line, Sale, Verdict, get_purchase, lines_of, purchases_of, record, sums_of
 
 __all__ = [
-    "STAFF", "TELEGRAM", "UNDO_MINUTES", "Again", "CounterSale", "Fit", "Invoice", "Line", "Payment", "Sale",
+    "RULES", "STAFF", "TELEGRAM", "UNDO_MINUTES", "Again", "CounterSale", "Fit", "Invoice", "Line", "Payment", "Sale",
     "Settled", "SettledOddly", "Verdict", "ask_for_stars", "ask_refund", "books", "can_be_undone",
     "check_before_payment", "decline_refund", "fits", "get_purchase", "give_back", "lines_of", "note_refund_agreed",
     "open_checkout", "open_requests", "purchases_of", "reconcile_stars", "record", "refund", "refund_stars",
