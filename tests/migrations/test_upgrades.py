@@ -4,6 +4,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
 from siyu import schema
@@ -53,6 +54,45 @@ def test_words_that_fans_have_already_are_tags_as_old_as_their_first_use(empty_u
         assert [tuple(row) for row in found] == [("vip", "grey", None, 500), ("茶会", "grey", None, 900)]
         assert connection.execute(text("SELECT count(*) FROM fan_tag")).scalar() == 3
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+GOODS = (
+    "INSERT INTO product (id, sku, title, description, category, stars_price, stock, active, created_at) VALUES"
+    " (1, 'tea', 'Oolong', 'A box', 'tea', 250, 3, TRUE, 700), (2, 'cup', '盖碗', '', '', 80, NULL, FALSE, 800)"
+)
+INVOICE = (
+    "INSERT INTO checkout (id, payload, fan_id, product_id, price_minor, discount_minor, currency, state, hold_until,"
+    " created_at, day) VALUES (1, 'p-1', 1, 1, 250, 0, 'XTR', 'pending', 900, 800, 20000)"
+)
+
+
+def test_goods_keep_their_prices_and_may_do_without_stars_from_now_on(empty_url: str) -> None:
+    schema.upgrade(empty_url, to="0011")
+    engine = create_engine(sync_url(empty_url), poolclass=NullPool)
+    _run(engine, FAN, GOODS, INVOICE)
+
+    schema.upgrade(empty_url)
+
+    with engine.connect() as connection:
+        prices = "SELECT sku, kind, stars_price, price_minor, currency, photo, stock, active FROM product ORDER BY id"
+        assert [tuple(row) for row in connection.execute(text(prices))] == [
+            ("tea", "digital", 250, None, "", "", 3, True),
+            ("cup", "digital", 80, None, "", "", None, False),
+        ]
+        owned = "SELECT sku FROM checkout JOIN product ON product.id = product_id"
+        assert connection.execute(text(owned)).scalars().all() == ["tea"]
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    _run(engine, CAKE)
+    pie = CAKE.replace("(3, 'cake'", "(4, 'pie'")
+    for wrong in (pie.replace("'pie'", "'tea'"), pie.replace("2800", "0")):
+        with pytest.raises(IntegrityError):
+            _run(engine, wrong)
+
+
+CAKE = (
+    "INSERT INTO product (id, sku, title, description, category, kind, price_minor, currency, photo, active,"
+    " created_at) VALUES (3, 'cake', 'Cake', '', '', 'physical', 2800, 'CNY', '', TRUE, 900)"
+)
 
 
 def _run(engine: Engine, *statements: str) -> None:
