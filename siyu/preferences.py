@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -75,6 +75,17 @@ def is_quiet_for(fan: Sleeper, likes: Preferences, *, house: ZoneInfo, now: date
     local = now.astimezone(ZoneInfo(fan.zone) if fan.zone else house)
     minute = local.hour * 60 + local.minute
     return (minute - beginning) % MINUTES_A_DAY < (end - beginning) % MINUTES_A_DAY
+
+
+def quiet_until(fan: Sleeper, likes: Preferences, *, house: ZoneInfo, now: datetime) -> datetime | None:
+    """When the fan's night is over; None where it is day."""
+    end = likes.quiet_to if fan.quiet_to is None else fan.quiet_to
+    if end is None or not is_quiet_for(fan, likes, house=house, now=now):
+        return None
+    local = now.astimezone(ZoneInfo(fan.zone) if fan.zone else house).replace(second=0, microsecond=0)
+    left = (end - local.hour * 60 - local.minute) % MINUTES_A_DAY
+    # By the clock on the wall, also in the night in which it is changed.
+    return (local + timedelta(minutes=left)).astimezone(UTC)
 
 
 async def change(session: WriteSession, actor: Actor, *, now: datetime, **values: int | None) -> Preferences:

@@ -91,15 +91,17 @@ def outgoing(
     person_id: int | None,
     lane: int,
     cause: str | None = None,
+    not_before: datetime | None = None,
     now: datetime,
 ) -> dict[str, object]:
-    """The row of one call."""
+    """The row of one call, made at once or when its time has come."""
     return {
         "cause": cause,
         "person_id": person_id,
         "lane": lane,
         "method": method,
         "payload": payload,
+        "not_before": not_before,
         "created_at": now,
     }
 

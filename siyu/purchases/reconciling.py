@@ -1,4 +1,4 @@
-"""Stars held against Telegram's own list, every night: what was missed while we were away is booked."""
+"""Stars held against Telegram's own list, every night: what was missed is booked, and thanked for."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import SiyuError
 from siyu.kit.money import STARS, Money
 from siyu.purchases.checkouts import Payment, find_checkout, settle
+from siyu.purchases.receipts import Late, send_receipts
 from siyu.purchases.refunds import TELEGRAM, note_refund_agreed
 from siyu.purchases.sales import Verdict
 from siyu.tables import Purchase, StarCheck
@@ -45,16 +46,21 @@ async def ask_for_stars(session: WriteSession, *, now: datetime) -> None:
 async def reconcile_stars(
     session: WriteSession, answer: object, *, offset: int, zone: ZoneInfo, now: datetime
 ) -> StarCheck | None:
-    """Book what we had missed of this page and ask for the next one; None where it was read before or holds nothing."""
+    """Book what we had missed of this page and ask for the next one; None where it was read before or holds nothing.
+
+    Who paid gets the receipt, unless the same page gave the money back.
+    """
     if offset != await _next_offset(session):
         return None
     told = _old_enough(answer, now=now)
     if not told:
         return None
     check = StarCheck(at=now, offset_from=offset, seen=len(told), recorded=0, refunded=0, odd=[])
+    late: dict[str, Late] = {}
     for line in told:
         if entry := _entry(line):
-            await _mend(session, check, entry, zone=zone, now=now)
+            await _mend(session, check, late, entry, zone=zone, now=now)
+    await send_receipts(session, late.values(), zone=zone, now=now)
     session.add(check)
     await session.flush()
     if len(told) == PAGE:
@@ -104,32 +110,35 @@ def _moment(line: dict[str, Any]) -> datetime:
     return datetime.fromtimestamp(date if isinstance(date, int) else 0, tz=UTC)
 
 
-async def _mend(session: WriteSession, check: StarCheck, entry: _Entry, *, zone: ZoneInfo, now: datetime) -> None:
+async def _mend(
+    session: WriteSession, check: StarCheck, late: dict[str, Late], entry: _Entry, *, zone: ZoneInfo, now: datetime
+) -> None:
     """One line; what cannot be booked is told instead, and stops none of the others."""
     try:
         async with session.savepoint():
             if entry.back:
                 check.refunded += await _missed_refund(session, entry, zone=zone, now=now)
-            else:
-                check.recorded += await _missed_payment(session, entry, zone=zone, now=now)
+                late.pop(entry.charge_id, None)
+            elif missed := await _missed_payment(session, entry, zone=zone, now=now):
+                check.recorded += 1
+                late[entry.charge_id] = missed
     except SiyuError as odd:
         told = {"charge": entry.charge_id, "amount": entry.amount, "back": entry.back, "why": odd.reason}
         check.odd = [*check.odd, told]
 
 
-async def _missed_payment(session: WriteSession, entry: _Entry, *, zone: ZoneInfo, now: datetime) -> bool:
+async def _missed_payment(session: WriteSession, entry: _Entry, *, zone: ZoneInfo, now: datetime) -> Late | None:
     """Only an invoice of ours is settled: what another program once sold with this bot is none of our business."""
     booked = await _booked(session, entry.charge_id)
     if booked is not None:
         if (booked.amount_minor, booked.currency) != (entry.amount, STARS):
             raise SiyuError("the amounts differ", reason="amount")
-        return False
+        return None
     fan = await fans.get_fan(session, entry.telegram_id)
     if await find_checkout(session, entry.payload, fan) is None:
         raise SiyuError("there is no such invoice", reason="invoice")
     payment = Payment(entry.charge_id, entry.payload, Money(entry.amount, STARS), entry.at)
-    await settle(session, fan, payment, zone=zone, now=now)
-    return True
+    return Late(entry.charge_id, fan, await settle(session, fan, payment, zone=zone, now=now))
 
 
 async def _missed_refund(session: WriteSession, entry: _Entry, *, zone: ZoneInfo, now: datetime) -> bool:

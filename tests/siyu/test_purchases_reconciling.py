@@ -1,13 +1,16 @@
 """Telegram's list of Stars against our books: what was missed is booked once, what is odd is named."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlmodel import select
+import pytest
+from sqlalchemy import update
+from sqlmodel import col, select
 
-from siyu import purchases
+from siyu import mailroom, preferences, purchases
 from siyu.app import App
-from siyu.tables import Fan, Outbox, Purchase, StarCheck
+from siyu.tables import Fan, Outbox, Purchase, Reach, StarCheck
 from tests.clocks import FakeClock
 from tests.trading import a_fan, a_product, breaches, opens, pays
 
@@ -114,3 +117,84 @@ async def test_nonsense_is_no_answer(app: App) -> None:
         for nonsense in (None, [], {"transactions": "?"}, {"transactions": ["?"]}, {}):
             said = await purchases.reconcile_stars(session, nonsense, offset=0, zone=app.settings.zone, now=app.clock())
             assert said is None
+
+
+async def test_who_paid_while_we_were_away_is_thanked_once_in_their_language(app: App, clock: FakeClock) -> None:
+    mei = await _a_fan_with(app, chosen_language="zh_CN")
+    await a_product(app, "tea", title="乌龙 <1>", stars_price=100)
+    paid = line(mei, (await opens(app, mei)).payload, 100, app.clock())
+    clock.pass_(hours=8)
+
+    await hears(app, paid)
+    await hears(app, paid)
+    await hears(app, paid, offset=1)
+
+    (receipt,) = await _told(app)
+    assert (receipt.person_id, receipt.not_before) == (mei.telegram_id, None)
+    assert "谢谢" in receipt.payload["text"]
+    assert "乌龙 &lt;1&gt; · <b>100 ⭐</b>" in receipt.payload["text"]
+
+
+async def test_a_receipt_waits_for_the_morning_and_holds_up_nothing_else(app: App, clock: FakeClock) -> None:
+    mei = await _a_fan_with(app, quiet_from=22 * 60, quiet_to=7 * 60 + 30)
+    await a_product(app, "tea", stars_price=100)
+    paid = line(mei, (await opens(app, mei)).payload, 100, app.clock())
+    clock.now = datetime(2026, 3, 4, 20, 45, 30, tzinfo=UTC)  # a quarter to five in Shanghai
+
+    await hears(app, paid)
+    async with app.database.writing() as session:
+        await mailroom.send(session, "sendMessage", {"text": "hi"}, person_id=mei.telegram_id, now=app.clock())
+        at_night = await mailroom.take_errands(session, "courier", [0, 1, 2], limit=9, now=app.clock())
+        clock.now = datetime(2026, 3, 4, 23, 30, tzinfo=UTC)
+        in_the_morning = await mailroom.take_errands(session, "courier", [0, 1, 2], limit=9, now=app.clock())
+
+    assert [errand.payload["text"] for errand in at_night] == ["hi"]
+    assert ["Thank you" in errand.payload["text"] for errand in in_the_morning] == [True]
+
+
+async def test_nobody_is_thanked_for_what_went_back_or_where_nobody_can_be_reached(app: App, clock: FakeClock) -> None:
+    mei, bo = await a_fan(app), await _a_fan_with(app, reach=Reach.BLOCKED)
+    await a_product(app, "tea", stars_price=100)
+    one, other = await opens(app, mei), await opens(app, bo)
+    lines = [
+        line(mei, one.payload, 100, app.clock()),
+        line(mei, one.payload, 100, app.clock(), back=True),
+        line(bo, other.payload, 100, app.clock(), charge="charge-2"),
+    ]
+    clock.pass_(hours=8)
+
+    check = await hears(app, *lines)
+
+    assert check is not None
+    assert (check.recorded, check.refunded) == (2, 1)
+    assert await _told(app) == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "morning"),
+    [
+        (None, datetime(2026, 3, 4, 16, 0, tzinfo=UTC), datetime(2026, 3, 4, 23, 0, tzinfo=UTC)),
+        (None, datetime(2026, 3, 4, 22, 59, 59, tzinfo=UTC), datetime(2026, 3, 4, 23, 0, tzinfo=UTC)),
+        (None, datetime(2026, 3, 4, 23, 0, tzinfo=UTC), None),
+        # The night of 23 hours, in which Berlin puts its clocks forward.
+        ("Europe/Berlin", datetime(2026, 3, 28, 22, 0, tzinfo=UTC), datetime(2026, 3, 29, 5, 0, tzinfo=UTC)),
+    ],
+)
+def test_the_night_is_over_by_the_fans_own_clock(zone: str | None, now: datetime, morning: datetime | None) -> None:
+    sleeper = Fan(telegram_id=1, name="Mei", zone=zone, quiet_from=22 * 60, quiet_to=7 * 60)
+
+    until = preferences.quiet_until(sleeper, preferences.Preferences(), house=ZoneInfo("Asia/Shanghai"), now=now)
+
+    assert until == morning
+
+
+async def _a_fan_with(app: App, **columns: object) -> Fan:
+    mei = await a_fan(app)
+    async with app.database.writing() as session:
+        await session.run(update(Fan).where(col(Fan.id) == mei.id).values(**columns))
+    return mei
+
+
+async def _told(app: App) -> list[Outbox]:
+    async with app.database.reading() as session:
+        return list(await session.all(select(Outbox).where(col(Outbox.method) == "sendMessage")))
