@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, or_, update
+from sqlalchemy import BindParameter, ColumnElement, or_, update
 from sqlmodel import col
 
 from siyu.kit.database import WriteSession
@@ -21,12 +21,14 @@ async def release(session: WriteSession, checkout_id: int) -> None:
     await session.run(statement.values(hold_checkout_id=None, hold_until=None))
 
 
-def is_good(now: datetime) -> ColumnElement[bool]:
+def is_good(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Not used, not withdrawn, not expired: decided by the moment, not by a sweep."""
     return (col(Coupon.state) == CouponState.ACTIVE) & (col(Coupon.valid_until) > now)
 
 
-def is_free_for(checkout_id: int | None, now: datetime) -> ColumnElement[bool]:
+def is_free_for(
+    checkout_id: int | BindParameter[int] | None, now: datetime | BindParameter[datetime]
+) -> ColumnElement[bool]:
     """Not held, or held no longer, or held for this very checkout."""
     free = or_(col(Coupon.hold_until).is_(None), col(Coupon.hold_until) <= now)
     return free if checkout_id is None else or_(free, col(Coupon.hold_checkout_id) == checkout_id)

@@ -4,20 +4,36 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import assert_never
+from operator import itemgetter
+from typing import NamedTuple, assert_never
 
-from sqlalchemy import Case, ColumnElement, case, or_, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Case,
+    ColumnElement,
+    Executable,
+    String,
+    bindparam,
+    case,
+    delete,
+    insert,
+    or_,
+    update,
+)
 from sqlmodel import col, select
 
 from siyu import audit, idempotency
 from siyu.audit import Actor
 from siyu.coupons.holds import is_free_for, is_good
 from siyu.coupons.offers import is_for, is_good_for_stars_too
+from siyu.idempotency import Request
 from siyu.kit.codes import is_well_formed, tidy
+from siyu.kit.columns import BigKey, Instant
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Conflict
 from siyu.kit.money import STARS, Money
-from siyu.tables import Coupon, CouponState, Offer, OfferKind, Redemption
+from siyu.tables import Coupon, CouponState, Idempotency, Offer, OfferKind, Redemption
 
 # So long whoever redeems at the counter may take it back; afterwards only who administers the house.
 UNDO_MINUTES = 10
@@ -71,6 +87,15 @@ class Redeemed:
         return Money(self.amount_minor - self.discount_minor, self.currency)
 
 
+class _Shown(NamedTuple):
+    """A coupon as it was read, and what was answered if the same was asked before."""
+
+    coupon: Coupon
+    offer: Offer
+    body_hash: str | None
+    answer: str | None
+
+
 def quote(offer: Offer, amount: Money, goods: Sequence[Good] | None = None) -> int:
     """What a coupon of this offer takes off that amount; raises Conflict `min_spend`, `scope` or `currency`.
 
@@ -101,21 +126,15 @@ def is_good_in(offer: Offer, currency: str) -> bool:
 async def redeem(session: WriteSession, code: str, use: Use, *, now: datetime) -> Redeemed:
     """Use the coupon; a refusal leaves nothing behind.
 
-    Raises Conflict with `unknown`, `foreign`, `used`, `expired`, `revoked`, `held`, `min_spend`, `scope`, `currency`
-    or `budget`.
+    Raises Conflict with `unknown`, `foreign`, `used`, `expired`, `revoked`, `held`, `min_spend`, `scope`, `currency`,
+    `budget` or `key_reused`.
     """
     code = tidy(code)
     if not is_well_formed(code):  # a slip of the finger asks nobody
         raise _unknown()
-    async with session.savepoint():
-        key = f"redeem:{use.key}"
-        body = f"{code} {use.amount.minor} {use.amount.currency}"
-        known = await idempotency.once(session, key, body, now=now)
-        if known is not None:
-            return Redeemed(**json.loads(known) | {"replayed": True})
-        redeemed = await _redeem_now(session, code, use, now=now)
-        await idempotency.remember(session, key, json.dumps(asdict(redeemed)))
-    return redeemed
+    asked = Request(f"redeem:{use.key}", f"{code} {use.amount.minor} {use.amount.currency}")
+    shown = await _shown(session, code, asked)
+    return _answered(shown, asked) or await _redeem_now(session, shown, use, asked, now=now)
 
 
 async def reverse(session: WriteSession, purchase_id: int, *, now: datetime) -> int:
@@ -164,15 +183,14 @@ async def _take_back(session: WriteSession, *which: ColumnElement[bool], now: da
     live = update(Redemption).where(*which, col(Redemption.reversed_at).is_(None))
     columns = (col(Redemption.coupon_id), col(Redemption.offer_id), col(Redemption.discount_minor))
     undone = await session.returning(live.values(reversed_at=now).returning(*columns, col(Redemption.currency)))
-    for coupon_id, offer_id, discount, currency in undone:
-        await session.run(
-            update(Offer)
-            .where(col(Offer.id) == offer_id)
-            .values(redeemed=col(Offer.redeemed) - 1, spent_minor=_spent(-discount, currency))
-        )
-        free = {"state": CouponState.ACTIVE, "redeemed_at": None, "hold_checkout_id": None, "hold_until": None}
-        await session.run(update(Coupon).where(col(Coupon.id) == coupon_id).values(**free))
-    return [coupon_id for coupon_id, *_ in undone]
+    freed = [coupon_id for coupon_id, *_ in undone]
+    free = {"state": CouponState.ACTIVE, "redeemed_at": None, "hold_checkout_id": None, "hold_until": None}
+    if freed:
+        await session.run(update(Coupon).where(col(Coupon.id).in_(freed)).values(**free))
+    for _, offer_id, discount, currency in sorted(undone, key=itemgetter(1)):
+        counted = {"redeemed": col(Offer.redeemed) - 1, "spent_minor": _spent(-discount, currency)}
+        await session.run(update(Offer).where(col(Offer.id) == offer_id).values(**counted))
+    return freed
 
 
 async def link(session: WriteSession, code: str, *, fan_id: int, purchase_id: int) -> None:
@@ -186,36 +204,42 @@ async def link(session: WriteSession, code: str, *, fan_id: int, purchase_id: in
     await session.run(statement.values(purchase_id=purchase_id))
 
 
-async def _redeem_now(session: WriteSession, code: str, use: Use, *, now: datetime) -> Redeemed:
-    """Lock order is always offer, coupon; every doubt is settled by the two guarded updates."""
-    coupon, offer = await _shown(session, code)
+async def _redeem_now(session: WriteSession, shown: _Shown, use: Use, asked: Request, *, now: datetime) -> Redeemed:
+    """Every doubt is settled by guarded statements; the lock order is always coupon, offer.
+
+    All tills of an offer wait in line at its row, so it is written last, one trip before the commit: as the first of
+    five trips it made fifty tills half as fast on PostgreSQL.
+    """
+    coupon, offer = shown.coupon, shown.offer
     _must_be_theirs(coupon, use)
     _must_be_usable(coupon, use, now=now)
     discount = quote(offer, use.amount, use.goods) if use.agreed_minor is None else use.agreed_minor
-    await _count_up(session, offer, discount, use.amount.currency)
-    await _mark_used(session, coupon, use, now=now)
-    entry = _entry(coupon, use, discount, now=now)
-    session.add(entry)
-    await session.flush()
-    return Redeemed(
-        code=code,
-        title=offer.title,
-        kind=offer.kind.value,
-        fan_id=coupon.fan_id,
-        amount_minor=use.amount.minor,
-        discount_minor=discount,
-        currency=use.amount.currency,
-        redemption_id=entry.id,
-    )
+    if not await _mark_used(session, coupon, use, now=now):
+        return await _somebody_was_faster(session, coupon, use, asked, now=now)
+    redeemed = _told(shown, use, discount, await _enter(session, coupon, use, discount, now=now))
+    answer = json.dumps(asdict(redeemed))
+    try:
+        await idempotency.settle(session, asked, answer, now=now)
+        await _count_up(session, offer, discount, use.amount.currency)
+    except Conflict:
+        await idempotency.forget(session, asked.key, answer)
+        await _unmark(session, coupon, redeemed)
+        raise
+    return redeemed
 
 
-async def _shown(session: ReadSession, code: str) -> tuple[Coupon, Offer]:
-    joined = select(Coupon, Offer).join(Offer, col(Offer.id) == col(Coupon.offer_id)).where(Coupon.code == code)
-    # A loaded object may be older than the row: a guarded UPDATE goes past it.
-    found = await session.rows(joined.execution_options(populate_existing=True))
+async def _shown(session: ReadSession, code: str, asked: Request) -> _Shown:
+    found = await session.rows(_COUPON_AND_KEY, {"code": code, "key": asked.key})
     if not found:
         raise _unknown()
-    return found[0][0], found[0][1]
+    return _Shown(*found[0])
+
+
+def _answered(shown: _Shown, asked: Request) -> Redeemed | None:
+    if shown.body_hash is None:
+        return None
+    known = idempotency.first_answer(asked, shown.body_hash, shown.answer)
+    return Redeemed(**json.loads(known) | {"replayed": True})
 
 
 def _must_be_theirs(coupon: Coupon, use: Use) -> None:
@@ -234,19 +258,13 @@ def _must_be_usable(coupon: Coupon, use: Use, *, now: datetime) -> None:
         raise Conflict("this coupon is part of a payment under way; try again in a few minutes", reason="held")
 
 
+async def _mark_used(session: WriteSession, coupon: Coupon, use: Use, *, now: datetime) -> bool:
+    return await session.run(_AS_USED, {"coupon": coupon.id, "checkout": use.checkout_id, "moment": now}) == 1
+
+
 async def _count_up(session: WriteSession, offer: Offer, discount: int, currency: str) -> None:
-    """Within the budget, and never more uses than coupons; this also holds the offer's row."""
-    guarded = update(Offer).where(
-        col(Offer.id) == offer.id,
-        col(Offer.redeemed) < col(Offer.claimed),
-        or_(
-            col(Offer.budget_minor).is_(None),
-            col(Offer.currency) != currency,
-            col(Offer.spent_minor) + discount <= col(Offer.budget_minor),
-        ),
-    )
-    counted = guarded.values(redeemed=col(Offer.redeemed) + 1, spent_minor=_spent(discount, currency))
-    if await session.run(counted) == 1:
+    """Within the budget, and never more uses than coupons; from here on the offer's row is ours."""
+    if await session.run(_AS_COUNTED, {"offer": offer.id, "discount": discount, "paid_in": currency}) == 1:
         return
     left = await session.one(select(col(Offer.claimed) - col(Offer.redeemed)).where(col(Offer.id) == offer.id))
     if left == 0:
@@ -254,27 +272,53 @@ async def _count_up(session: WriteSession, offer: Offer, discount: int, currency
     raise Conflict("the budget of this offer is used up", reason="budget")
 
 
-async def _mark_used(session: WriteSession, coupon: Coupon, use: Use, *, now: datetime) -> None:
-    guarded = update(Coupon).where(col(Coupon.id) == coupon.id, is_good(now), is_free_for(use.checkout_id, now))
-    used = {"state": CouponState.REDEEMED, "redeemed_at": now, "hold_checkout_id": None, "hold_until": None}
-    if await session.run(guarded.values(**used)) != 1:
-        fresh, _ = await _shown(session, coupon.code)
-        _must_be_usable(fresh, use, now=now)
-        raise _used()
+async def _somebody_was_faster(
+    session: WriteSession, coupon: Coupon, use: Use, asked: Request, *, now: datetime
+) -> Redeemed:
+    """Either this very request, sent twice, or another one."""
+    fresh = await _shown(session, coupon.code, asked)
+    if first := _answered(fresh, asked):
+        return first
+    _must_be_usable(fresh.coupon, use, now=now)
+    raise _used()
 
 
-def _entry(coupon: Coupon, use: Use, discount: int, *, now: datetime) -> Redemption:
-    return Redemption(
-        coupon_id=coupon.id or 0,
-        offer_id=coupon.offer_id,
-        fan_id=coupon.fan_id,
-        purchase_id=use.purchase_id,
+async def _enter(session: WriteSession, coupon: Coupon, use: Use, discount: int, *, now: datetime) -> int:
+    entry = {
+        "coupon_id": coupon.id,
+        "offer_id": coupon.offer_id,
+        "fan_id": coupon.fan_id,
+        "purchase_id": use.purchase_id,
+        "amount_minor": use.amount.minor,
+        "discount_minor": discount,
+        "currency": use.amount.currency,
+        "channel": use.channel,
+        "staff": use.staff,
+        "at": now,
+    }
+    ((entry_id,),) = await session.returning(_AS_ENTERED, entry)
+    return int(entry_id)
+
+
+async def _unmark(session: WriteSession, coupon: Coupon, redeemed: Redeemed) -> None:
+    """The budget or the key said no after all. Undone by hand, for this is rare: a savepoint would cost every
+    redemption two trips, one of them with the offer's row in hand."""
+    await session.run(delete(Redemption).where(col(Redemption.id) == redeemed.redemption_id))
+    was = {"hold_checkout_id": coupon.hold_checkout_id, "hold_until": coupon.hold_until}
+    mine = update(Coupon).where(col(Coupon.id) == coupon.id)
+    await session.run(mine.values(state=CouponState.ACTIVE, redeemed_at=None, **was))
+
+
+def _told(shown: _Shown, use: Use, discount: int, entry_id: int) -> Redeemed:
+    return Redeemed(
+        code=shown.coupon.code,
+        title=shown.offer.title,
+        kind=shown.offer.kind.value,
+        fan_id=shown.coupon.fan_id,
         amount_minor=use.amount.minor,
         discount_minor=discount,
         currency=use.amount.currency,
-        channel=use.channel,
-        staff=use.staff,
-        at=now,
+        redemption_id=entry_id,
     )
 
 
@@ -304,9 +348,41 @@ def _capped(offer: Offer, off: int) -> int:
     return off if offer.max_discount_minor is None else min(off, offer.max_discount_minor)
 
 
-def _spent(discount: int, currency: str) -> Case[int]:
+def _spent(discount: int | BindParameter[int], currency: str | BindParameter[str]) -> Case[int]:
     """Only what was given in the offer's own currency is summed; other currencies never mix in."""
     return case((col(Offer.currency) == currency, col(Offer.spent_minor) + discount), else_=col(Offer.spent_minor))
+
+
+def _used_if(*guards: ColumnElement[bool]) -> Executable:
+    used = {"redeemed_at": _MOMENT, "hold_checkout_id": None, "hold_until": None}
+    guarded = update(Coupon).where(col(Coupon.id) == bindparam("coupon"), *guards)
+    return guarded.values(state=CouponState.REDEEMED, **used)
+
+
+def _counted() -> Executable:
+    discount, currency = bindparam("discount", type_=BigInteger()), bindparam("paid_in", type_=String())
+    within = or_(
+        col(Offer.budget_minor).is_(None),
+        col(Offer.currency) != currency,
+        col(Offer.spent_minor) + discount <= col(Offer.budget_minor),
+    )
+    guarded = update(Offer).where(col(Offer.id) == bindparam("offer"), col(Offer.redeemed) < col(Offer.claimed), within)
+    return guarded.values(redeemed=col(Offer.redeemed) + 1, spent_minor=_spent(discount, currency))
+
+
+# Built once: building them anew took a third of a redemption.
+_MOMENT, _CHECKOUT = bindparam("moment", type_=Instant()), bindparam("checkout", type_=BigKey())
+_COUPON_AND_KEY = (
+    select(Coupon, Offer, col(Idempotency.body_hash), col(Idempotency.answer))
+    .join(Offer, col(Offer.id) == col(Coupon.offer_id))
+    .outerjoin(Idempotency, col(Idempotency.key) == bindparam("key"))
+    .where(col(Coupon.code) == bindparam("code"))
+    # A loaded object may be older than the row: a guarded UPDATE goes past it.
+    .execution_options(populate_existing=True)
+)
+_AS_USED = _used_if(is_good(_MOMENT), is_free_for(_CHECKOUT, _MOMENT))
+_AS_ENTERED = insert(Redemption).returning(col(Redemption.id))
+_AS_COUNTED = _counted()
 
 
 def _unknown() -> Conflict:

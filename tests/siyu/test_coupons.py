@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import event, func, select, update
 from sqlmodel import col
 
 from siyu import coupons, idempotency
@@ -16,7 +16,7 @@ from siyu.kit.codes import ALPHABET, new_code
 from siyu.kit.database import Database
 from siyu.kit.errors import Conflict, Invalid
 from siyu.kit.money import Money
-from siyu.tables import Coupon, CouponState, Offer, OfferKind
+from siyu.tables import Coupon, CouponState, Idempotency, Offer, OfferKind, Redemption
 from tests.clocks import FakeClock
 from tests.trading import (
     BOSS,
@@ -406,6 +406,45 @@ async def test_a_budget_bears_exactly_what_fits(app: App) -> None:
     assert no.value.reason == "budget"
     assert (await reread(app, offer)).spent_minor == 800
     assert await breaches(app) == []
+
+
+async def test_a_refusal_by_the_budget_leaves_nothing_in_a_transaction_that_goes_on(app: App) -> None:
+    offer = await an_offer(app, kind=OfferKind.AMOUNT, value=400, budget_minor=300)
+    mei = await a_fan(app)
+    coupon = await claims(app, offer, mei)
+    until = app.clock() + timedelta(minutes=5)
+    use = at_the_till(key="1", checkout_id=7)
+
+    async with app.database.writing() as session:
+        assert await coupons.hold(session, coupon.id or 0, checkout_id=7, until=until, now=app.clock())
+        with pytest.raises(Conflict) as no:
+            await coupons.redeem(session, coupon.code, use, now=app.clock())
+
+    left = await coupon_of(app, coupon.code)
+    assert no.value.reason == "budget"
+    assert (left.state, left.redeemed_at, left.hold_checkout_id) == (CouponState.ACTIVE, None, 7)
+    assert left.hold_until == until
+    assert (await uses_and_keys(app)) == (0, 0)
+    assert await breaches(app) == []
+
+
+async def uses_and_keys(app: App) -> tuple[int, int]:
+    keys = select(func.count()).select_from(Idempotency).where(col(Idempotency.key).startswith("redeem:"))
+    async with app.database.reading() as session:
+        return await session.one(select(func.count()).select_from(Redemption)), await session.one(keys)
+
+
+async def test_a_redemption_takes_five_trips_and_the_offer_is_the_last(app: App) -> None:
+    coupon = await claims(app, await an_offer(app), await a_fan(app))
+
+    said: list[str] = []
+    async with app.database.writing() as session:
+        await session.run(select(1))  # whatever begins a transaction was said
+        with listening(app.database, said):
+            await coupons.redeem(session, coupon.code, at_the_till(), now=app.clock())
+
+    assert len(said) == 5
+    assert said[-1].startswith("UPDATE offer")
 
 
 async def test_an_issue_reaches_everybody_once_and_a_rerun_nobody(app: App) -> None:

@@ -78,7 +78,7 @@ async def _nothing_held(*_given: object) -> dict[int, dict[str, str]]:
 
 
 def good_at_its_last_second(patch: Patch) -> None:
-    def is_good(now: datetime) -> ColumnElement[bool]:
+    def is_good(now: Any) -> ColumnElement[bool]:
         return (col(Coupon.state) == CouponState.ACTIVE) & (col(Coupon.valid_until) >= now)
 
     right = redemption._must_be_usable
@@ -86,13 +86,14 @@ def good_at_its_last_second(patch: Patch) -> None:
     def usable(coupon: Coupon, use: Any, *, now: datetime) -> None:
         right(coupon, use, now=now - timedelta(seconds=1) if coupon.valid_until == now else now)
 
-    patch.setattr(redemption, "is_good", is_good)
+    still_free = holds.is_free_for(redemption._CHECKOUT, redemption._MOMENT)
+    patch.setattr(redemption, "_AS_USED", redemption._used_if(is_good(redemption._MOMENT), still_free))
     patch.setattr(holds, "is_good", is_good)
     patch.setattr(redemption, "_must_be_usable", usable)
 
 
 def holds_are_ignored(patch: Patch) -> None:
-    patch.setattr(redemption, "is_free_for", lambda _checkout, _now: true())
+    patch.setattr(redemption, "_AS_USED", redemption._used_if(holds.is_good(redemption._MOMENT)))
     patch.setattr(redemption, "_must_be_usable", _used_or_over)
 
 
@@ -129,11 +130,10 @@ def spent(discount: int) -> Any:
 
 
 def a_coupon_stays_usable(patch: Patch) -> None:
-    patch.setattr(redemption, "_mark_used", _nothing)
+    async def mark_used(*_given: object, **_named: object) -> bool:
+        return True
 
-
-async def _nothing(*_given: object, **_named: object) -> None:
-    return None
+    patch.setattr(redemption, "_mark_used", mark_used)
 
 
 def dearer_than(patch: Patch) -> None:
@@ -148,10 +148,12 @@ def dearer_than(patch: Patch) -> None:
 
 
 def every_key_is_new(patch: Patch) -> None:
-    async def once(*_given: object, **_named: object) -> None:
+    async def nothing(*_given: object, **_named: object) -> None:
         return None
 
-    patch.setattr(idempotency, "once", once)
+    patch.setattr(idempotency, "once", nothing)
+    patch.setattr(idempotency, "settle", nothing)
+    patch.setattr(redemption, "_answered", lambda _shown, _asked: None)
 
 
 def a_refund_keeps_the_budget(patch: Patch) -> None:

@@ -1,7 +1,7 @@
 """A stock under attack: never one too many, never one twice, whoever races."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 
 import pytest
@@ -14,7 +14,7 @@ from tests import racing, servers
 from tests.conftest import DATABASES
 from tests.forks import Child, in_processes
 from tests.siyu.test_coupons_codes import printed
-from tests.trading import BOSS, a_fan, an_offer, at_the_till, breaches, claims, many_fans, redeems, reread
+from tests.trading import BOSS, a_fan, an_offer, at_the_till, breaches, claims, coupon_of, many_fans, redeems, reread
 
 STOCK = 100
 PROCESSES = 8
@@ -64,6 +64,27 @@ async def test_one_key_pressed_fifty_times_is_answered_alike_fifty_times(app: Ap
     assert {answer.discount_minor for answer in answers} == {1000}
     assert [answer.replayed for answer in answers].count(False) == 1
     assert (await reread(app, offer)).redeemed == 1
+
+
+async def test_one_key_for_two_coupons_at_once_uses_one_of_them_and_the_other_stays_good(app: App) -> None:
+    offer = await an_offer(app)
+    codes = [(await claims(app, offer, fan)).code for fan in await many_fans(app, 2)]
+
+    async with asyncio.TaskGroup() as group:
+        presses = [group.create_task(reason_of(redeems(app, codes[n % 2], at_the_till()))) for n in range(50)]
+
+    assert [press.result() for press in presses].count("key_reused") == 25
+    assert [press.result() for press in presses].count("") == 25
+    assert sorted([(await coupon_of(app, code)).state.value for code in codes]) == ["active", "redeemed"]
+    assert await breaches(app) == []
+
+
+async def reason_of(does: Awaitable[object]) -> str:
+    try:
+        await does
+    except Conflict as no:
+        return no.reason
+    return ""
 
 
 async def test_one_fan_tapping_everywhere_at_once_stays_within_the_limit(app: App) -> None:
