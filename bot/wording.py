@@ -40,6 +40,7 @@ COMMANDS = (
 STAFF_COMMANDS = (
     ("admin", phrase("Sign in to the admin")),
     ("redeem", phrase("Redeem a coupon: /redeem CODE")),
+    ("sell", phrase("Enter a sale: /sell NAME")),
 )
 
 

@@ -62,6 +62,11 @@ async def find_fan(session: ReadSession, telegram_id: int) -> Fan | None:
     return await session.first(select(Fan).where(Fan.telegram_id == telegram_id))
 
 
+async def find_fan_by_referral_code(session: ReadSession, code: str) -> Fan | None:
+    """Whose invitation link it is."""
+    return await session.first(select(Fan).where(Fan.referral_code == code))
+
+
 async def get_fan(session: ReadSession, telegram_id: int) -> Fan:
     fan = await find_fan(session, telegram_id)
     if fan is None:

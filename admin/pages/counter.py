@@ -43,7 +43,7 @@ async def sell(request: Request, me: Operating, telegram_id: TelegramId, form: A
             return await _again(request, telegram_id, form, at_fields(wrong, words))
         async with app.database.writing() as session:
             fan = await fans.get_fan(session, telegram_id)
-            sold = await purchases.sell(
+            sold, _ = await purchases.sell(
                 session, me.actor, fan, sale, key=form.key, currency=currency, zone=app.settings.zone, now=app.clock()
             )
     except Invalid as mistake:

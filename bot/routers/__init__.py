@@ -22,6 +22,7 @@ from bot.routers import (
     privacy,
     questions,
     rating,
+    selling,
     settings,
     shop,
     staff,
@@ -49,6 +50,7 @@ COMMANDS: Mapping[str, Verb] = {
     "paysupport": support.paysupport,
     "admin": staff.admin,
     "redeem": staff.redeem,
+    "sell": selling.sell,
 }
 PRESSES: Mapping[str, Verb] = {
     "b": campaign.pressed,
@@ -66,6 +68,7 @@ PRESSES: Mapping[str, Verb] = {
     "f": support.answered,
     "r": staff.pressed,
     "u": staff.undone,
+    "k": selling.pressed,
 }
 
 
@@ -88,6 +91,7 @@ SHAPES: Mapping[str, re.Pattern[str]] = {
         "f": support.ANSWER_SHAPE,
         "r": staff.SHAPE,
         "u": staff.UNDO_SHAPE,
+        "k": selling.SHAPE,
     }.items()
 }
 
@@ -144,7 +148,8 @@ async def on_message(message: Message, **handed: Any) -> Answer:  # Any: what th
     """A command, a payment's message, or just words."""
     if message.chat.type != ChatType.PRIVATE:
         return None
-    scene = _scene(handed, cause=f"{message.chat.id}:{message.message_id}")
+    cause = f"{message.chat.id}:{message.message_id}"
+    scene = _scene(handed, cause=cause, replied=message.reply_to_message)
     try:
         if message.successful_payment:
             return await payments.paid(scene, message.successful_payment, at=message.date)
@@ -158,12 +163,14 @@ async def on_message(message: Message, **handed: Any) -> Answer:  # Any: what th
 
 
 async def _said(scene: Scene, message: Message) -> Answer:
-    """An answer to a question of ours, a search, an operator's post, a code, or plain talk."""
+    """An answer to a question of ours, a search, a sale, an operator's post, a code, or plain talk."""
     # A reply may be an operator's to a notice: an answer to a fan, not to us.
     if not message.reply_to_message and (answer := await questions.taken(scene, message)):
         return answer
     if found := await shop.looked_for(scene, message):
         return found
+    if sale := await selling.answered(scene, message) or await selling.handed(scene, message):
+        return sale
     if offer := await posts.offered(scene, message):
         return offer
     if coupon := await wallet.typed(scene, message.text):
@@ -201,9 +208,15 @@ async def _command(scene: Scene, text: str) -> Answer:
     return await COMMANDS.get(name, unknown)(scene, rest.strip())
 
 
-def _scene(handed: Mapping[str, Any], *, cause: str, pressed: CallbackQuery | None = None) -> Scene:  # Any: as above
+def _scene(
+    handed: Mapping[str, Any],  # Any: as above
+    *,
+    cause: str,
+    pressed: CallbackQuery | None = None,
+    replied: Message | None = None,
+) -> Scene:
     names = ("session", "fan", "now", "app", "words", "newcomer", "me")
-    return Scene(**{name: handed[name] for name in names}, cause=cause, pressed=pressed)
+    return Scene(**{name: handed[name] for name in names}, cause=cause, pressed=pressed, replied=replied)
 
 
 def _listed(answer: Answer) -> list[Method]:

@@ -3,7 +3,7 @@
 from aiogram.types import InlineKeyboardMarkup, Message
 
 from bot.keyboards import keyboard, link, press
-from bot.routers import staff
+from bot.routers import selling, staff
 from bot.routers.scene import Answer, Method, Scene
 from siyu import operators
 from siyu.broadcasts import posts
@@ -21,7 +21,8 @@ async def offered(scene: Scene, message: Message) -> Method | None:
     if not _is_post(message) or not await staff.colleague(scene, Permission.OPERATE):
         return None
     use = press(scene._("📣 Use it as a broadcast"), "d", message.message_id, style="primary")
-    return scene.say(scene.voice.tell("post_offered"), keyboard([use]))
+    sell = await selling.button_for_sender(scene, message)
+    return scene.say(scene.voice.tell("post_offered"), keyboard([use], sell))
 
 
 async def pressed(scene: Scene, message_id: str) -> Answer:

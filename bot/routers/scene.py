@@ -12,6 +12,7 @@ from aiogram.types import (
     InaccessibleMessage,
     InlineKeyboardMarkup,
     LinkPreviewOptions,
+    Message,
     ReplyKeyboardMarkup,
     ReplyKeyboardRemove,
 )
@@ -53,6 +54,7 @@ class Scene:
     me: Myself
     cause: str = ""  # the update's own key: the same tap delivered twice is one
     pressed: CallbackQuery | None = None
+    replied: Message | None = None  # what the fan's message is a reply to
     living: bool = True  # whether the pressed message may be changed in place
 
     def aside(self) -> "Scene":

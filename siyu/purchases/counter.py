@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from siyu import audit, catalogue, coupons, idempotency
@@ -36,10 +37,17 @@ class CounterSale:
     coupon_code: str = ""
 
 
+class Sold(NamedTuple):
+    """The purchase, and whether it was made just now."""
+
+    purchase: Purchase
+    is_new: bool
+
+
 async def sell(
     session: WriteSession, actor: Actor, fan: Fan, sale: CounterSale, *, key: str, currency: str, zone: ZoneInfo,
     now: datetime,
-) -> Purchase:  # fmt: skip
+) -> Sold:  # fmt: skip
     """One purchase for each key that the form made; the same form sent again gives the same purchase.
 
     Raises Invalid at a field, Conflict `sold_out`, `key_reused`, or whatever is wrong with the coupon.
@@ -47,9 +55,10 @@ async def sell(
     _check(sale, key)
     async with session.savepoint():
         body = json.dumps([fan.id, currency, asdict(sale)], ensure_ascii=False)
-        if await idempotency.once(session, f"sale:{key}", body, now=now) is None:
+        is_new = await idempotency.once(session, f"sale:{key}", body, now=now) is None
+        if is_new:
             await _sell_now(session, actor, fan, sale, key=key, currency=currency, zone=zone, now=now)
-    return await find_purchase(session, STAFF, key)
+    return Sold(await find_purchase(session, STAFF, key), is_new)
 
 
 async def take_back(

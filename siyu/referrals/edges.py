@@ -14,7 +14,7 @@ async def connect(session: WriteSession, referee: Fan, code: str, *, now: dateti
 
     Only for a fan admitted this very moment: somebody already known cannot be brought.
     """
-    referrer = await session.first(select(Fan).where(Fan.referral_code == code))
+    referrer = await fans.find_fan_by_referral_code(session, code)
     if referrer is None or referrer.id is None or referee.id is None or referrer.id >= referee.id:
         return None
     session.add(Referral(referee_id=referee.id, referrer_id=referrer.id, at=now))

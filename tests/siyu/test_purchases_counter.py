@@ -22,9 +22,10 @@ CAKE = CounterSale(name="A slice of cake", amount_minor=1800)
 
 async def sells(app: App, fan: Fan, sale: CounterSale = CAKE, *, key: str = KEY) -> Purchase:
     async with app.database.writing() as session:
-        return await purchases.sell(
+        sold = await purchases.sell(
             session, LIN, fan, sale, key=key, currency="CNY", zone=app.settings.zone, now=app.clock()
         )
+    return sold.purchase
 
 
 async def takes_back(app: App, purchase: Purchase, *, at_any_time: bool = False) -> None:
