@@ -87,7 +87,7 @@ async def settle(database: Database, event_id: int, *, zone: ZoneInfo, now: date
     except OperationalError:
         return EventState.RECEIVED  # the database's trouble, not the event's: the job tries again
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told to a person
-        failed = Outcome(EventState.QUARANTINED, "failed", f"{type(error).__name__}: {error}"[:1000])
+        failed = Outcome(EventState.QUARANTINED, "failed", _clean(f"{type(error).__name__}: {error}")[:1000])
         async with database.writing() as session:
             await _note_outcome(session, event_id, failed, now=now)
         return failed.state
@@ -141,7 +141,7 @@ async def get_event(session: ReadSession, event_id: int) -> InboundEvent:
 
 async def name_buyer(session: WriteSession, actor: Actor, event_id: int, telegram_id: int, *, now: datetime) -> None:
     """Somebody knows who bought; the event is to be settled again afterwards. Raises NotFound for no such fan."""
-    fan = await get_fan(session, telegram_id)
+    fan = await get_fan(session, max(telegram_id, 0))  # below zero are those who asked to be forgotten
     if not await _change_open(session, event_id, fan_id=fan.id):
         raise Conflict("somebody decided this already", reason="decided")
     await note(session, actor, "shop.buyer_named", "event", event_id, now=now, fan=telegram_id)
@@ -263,7 +263,12 @@ def _sale(source: str, order_id: str, fan_id: int, paid: Paid) -> Sale:
 async def _give_back(
     session: WriteSession, purchase: Purchase, part: GivenBack, *, zone: ZoneInfo, now: datetime
 ) -> str:
-    """Book it; a word for what is wrong with it. Where nothing is left, all of it was told already."""
+    """Book it; a word for what is wrong with it. Where nothing is left, all of it was told already.
+
+    Shops also call it a refund when only goods go back.
+    """
+    if part.amount is not None and part.amount.minor == 0:
+        return ""
     if part.amount is not None and part.amount.currency != purchase.currency:
         return "other_currency"
     verdict = await purchases.refund(
@@ -328,4 +333,8 @@ async def _change_open(session: WriteSession, event_id: int, **values: object) -
 
 def _text(body: bytes) -> str:
     """PostgreSQL takes no zero character in a text."""
-    return re.sub("\x00", "\N{REPLACEMENT CHARACTER}", body.decode("utf-8", "replace"))
+    return _clean(body.decode("utf-8", "replace"))
+
+
+def _clean(text: str) -> str:
+    return re.sub("\x00", "\N{REPLACEMENT CHARACTER}", text)

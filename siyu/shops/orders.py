@@ -69,11 +69,13 @@ class Telling:
     @property
     def key(self) -> str:
         """The same for the same content, however often and under whatever delivery id it comes."""
-        return f"{self.order_id}:{self.change}:{hash_of(repr(self))[:16]}"[:LONGEST_WORD]
+        return f"{self.order_id}:{hash_of(repr(self))[:16]}:{self.change}"[:LONGEST_WORD]
 
 
 def parsed(model: type[Model], body: bytes) -> Model:
     """A shop's JSON. Raises Unreadable with the first place that does not fit."""
+    if b"\\u0000" in body:
+        raise Unreadable("holds a NUL character, which PostgreSQL does not keep")
     try:
         return model.model_validate_json(body)
     except ValidationError as error:

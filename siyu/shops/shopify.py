@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from siyu.kit.money import Money
 from siyu.purchases import Line
 from siyu.shops import orders
 from siyu.shops.orders import Buyer, GivenBack, OrderId, Paid, Read, Telling
+from siyu.transfer.rows import Moment
 
 ORDERS = frozenset({
     "orders/create", "orders/paid", "orders/updated", "orders/cancelled", "orders/fulfilled",
@@ -44,7 +45,7 @@ class Transaction(Read):
 
 class Refunded(Read):
     id: OrderId
-    created_at: AwareDatetime
+    created_at: Moment
     transactions: tuple[Transaction, ...] = ()
 
 
@@ -62,10 +63,10 @@ class Order(Read):
     currency: str
     total_price: str
     total_discounts: str = "0"
-    created_at: AwareDatetime
-    processed_at: AwareDatetime | None = None
-    updated_at: AwareDatetime
-    cancelled_at: AwareDatetime | None = None
+    created_at: Moment
+    processed_at: Moment | None = None
+    updated_at: Moment
+    cancelled_at: Moment | None = None
     phone: str | None = None
     customer: Customer | None = None
     billing_address: Customer | None = None

@@ -1,14 +1,23 @@
 """Our own words for an order, for any shop or till that signs as Standard Webhooks have it."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from siyu.purchases import Line
 from siyu.shops import orders
 from siyu.shops.orders import Buyer, GivenBack, OrderId, Paid, Read, Telling
 from siyu.transfer.rows import Moment, TelegramId
+
+
+def _with_an_offset(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("needs its offset, as in 2026-03-04T12:00:00+08:00")
+    return moment
+
+
+Aware = Annotated[Moment, AfterValidator(_with_an_offset)]
 
 
 class Item(Read):
@@ -22,7 +31,7 @@ class Item(Read):
 class Refunded(Read):
     id: OrderId
     amount: str
-    at: Moment | None = None
+    at: Aware | None = None
 
 
 class Order(Read):
@@ -32,7 +41,7 @@ class Order(Read):
     currency: str
     total: str
     discount: str = "0"
-    paid_at: Moment
+    paid_at: Aware
     coupon_code: str | None = None
     lines: tuple[Item, ...] = Field((), max_length=1000)
     refunds: tuple[Refunded, ...] = Field((), max_length=1000)
@@ -42,7 +51,7 @@ class Event(Read):
     """The whole order comes with every event, so none depends on the one before."""
 
     type: Literal["order.paid", "order.refunded", "order.cancelled"]
-    timestamp: Moment
+    timestamp: Aware
     data: Order
 
 

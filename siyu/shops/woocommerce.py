@@ -8,6 +8,7 @@ from pydantic import Field
 from siyu.purchases import Line
 from siyu.shops import orders
 from siyu.shops.orders import Buyer, GivenBack, OrderId, Paid, Read, Telling
+from siyu.transfer.rows import Moment
 
 TOPICS = frozenset({"order.created", "order.updated", "order.restored"})
 # Of these the money is not ours any more, whether somebody wrote a refund down or not.
@@ -47,8 +48,8 @@ class Order(Read):
     currency: str
     total: str
     discount_total: str = "0"
-    date_modified_gmt: datetime
-    date_paid_gmt: datetime | None = None  # empty until it is paid
+    date_modified_gmt: Moment
+    date_paid_gmt: Moment | None = None  # empty until it is paid
     billing: Billing = Billing()
     meta_data: tuple[Meta, ...] = ()
     line_items: tuple[Item, ...] = ()

@@ -230,6 +230,10 @@ UNREADABLE = [
     json.dumps(an_order(paid_at="yesterday")).encode(),
     json.dumps(an_order(order_id=" ")).encode(),
     json.dumps(an_order(lines=[{"total": "1", "quantity": 0}])).encode(),
+    json.dumps(an_order(order_id="1\x00")).encode(),
+    json.dumps(an_order(currency="C\x00Y")).encode(),
+    json.dumps(an_order(paid_at="2026-02-01T12:00:00")).encode(),
+    json.dumps(an_order(paid_at="0001-01-01T00:00:00+14:00")).encode(),
 ]
 
 
@@ -243,6 +247,27 @@ async def test_what_cannot_be_read_is_kept_for_a_person_and_answered_all_the_sam
     assert (event.state, event.reason, event.deliveries) == (EventState.QUARANTINED, "unreadable", 2)
     assert event.detail
     assert await booked(app) == []
+
+
+async def test_whatever_words_a_shop_uses_two_changes_stay_two(app: App) -> None:
+    woo = await a_shop(app, WOO)
+    await given_fan(app, phone="13800138000")
+
+    await tells(app, woo, a_woo_order("long" * 100))
+    await tells(app, woo, a_woo_order("long" * 100, refunds=[{"id": 9, "total": "-9.35"}]))
+
+    assert await events(app) == [("applied", ""), ("applied", "")]
+    assert [one[2:4] for one in await booked(app)] == [(2935, 935)]
+
+
+async def test_goods_that_go_back_without_money_are_no_refund(app: App) -> None:
+    woo = await a_shop(app, WOO)
+    await given_fan(app, phone="13800138000")
+
+    await tells(app, woo, a_woo_order(refunds=[{"id": 9, "total": "0.00"}]))
+
+    assert await events(app) == [("applied", "")]
+    assert [one[2:4] for one in await booked(app)] == [(2935, 0)]
 
 
 async def test_what_is_not_about_an_order_is_let_pass(app: App) -> None:
@@ -392,8 +417,9 @@ async def test_what_was_let_go_stays_so_however_often_it_comes(app: App) -> None
     async with app.database.writing() as session:
         with pytest.raises(Conflict):
             await shops.drop(session, COMMAND_LINE, event.id or 0, now=app.clock())
-        with pytest.raises(NotFound):
-            await shops.name_buyer(session, COMMAND_LINE, event.id or 0, 1, now=app.clock())
+        for nobody in (1, -1):
+            with pytest.raises(NotFound):
+                await shops.name_buyer(session, COMMAND_LINE, event.id or 0, nobody, now=app.clock())
 
 
 async def test_what_was_booked_is_wiped_a_month_later_and_what_waits_is_not(app: App, clock: FakeClock) -> None:
