@@ -27,7 +27,7 @@ test: $(VENV)/dev.stamp ## the whole suite, on SQLite and on a real PostgreSQL
 
 torture: $(VENV)/dev.stamp ## the long kill, soak and fuzz runs
 	$(BIN)/python -m pytest -m torture --timeout 1800
-	EFFORT=20 $(BIN)/python -m pytest -m "not torture" --timeout 1800 tests/siyu/test_metrics_cuts.py tests/siyu/test_metrics_never_drift.py tests/siyu/test_rules_truth_table.py tests/siyu/test_coupons_histories.py
+	EFFORT=20 $(BIN)/python -m pytest -m "not torture" --timeout 1800 tests/siyu/test_metrics_cuts.py tests/siyu/test_metrics_never_drift.py tests/siyu/test_rules_truth_table.py tests/siyu/test_coupons_histories.py tests/siyu/test_coupons_doors.py tests/siyu/test_points_histories.py
 
 check: lint types layers templates css-check test ## everything that must be green before a commit
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from siyu import coupons, points
 from siyu.app import App
-from siyu.points import NewTier
+from siyu.points import CheckedIn, NewTier
 from siyu.tables import Fan, Offer, PointsAccount, PointsKind
 from tests.trading import BOSS, an_offer
 
@@ -23,6 +23,11 @@ async def sets(app: App, kind: str, **terms: object) -> None:
 async def earns(app: App, fan: Fan, rule: str, cause: str) -> int:
     async with app.database.writing() as session:
         return await points.earn(session, fan.id or 0, rule, cause, now=app.clock())
+
+
+async def checks_in(app: App, fan: Fan) -> CheckedIn:
+    async with app.database.writing() as session:
+        return await points.check_in(session, fan.id or 0, zone=app.settings.zone, now=app.clock())
 
 
 async def spends(app: App, fan: Fan, amount: int, cause: str) -> bool:

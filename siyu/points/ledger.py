@@ -251,11 +251,17 @@ async def _find(session: ReadSession, kind: PointsKind, cause: str) -> Row[Any] 
 
 
 async def _still_due(session: ReadSession, entry: Row[Any], part: tuple[int, int]) -> int:
-    taken = select(expiry.total(-_about())).where(col(PointsEntry.reverses) == entry.id)
-    lost = select(col(PointsLot.expired)).where(col(PointsLot.entry_id) == entry.id)
-    whole = entry.points * part[0] // part[1]
-    left: int = min(whole, entry.points - (await session.first(lost) or 0)) - await session.one(taken)
-    return left
+    whole: int = entry.points * part[0] // part[1]
+    left: int = entry.points - await _lost(session, entry.id)
+    return min(whole, left) - await _taken(session, entry.id)
+
+
+async def _lost(session: ReadSession, entry_id: int) -> int:
+    return await session.one(select(expiry.total(col(PointsLot.expired))).where(col(PointsLot.entry_id) == entry_id))
+
+
+async def _taken(session: ReadSession, entry_id: int) -> int:
+    return await session.one(select(expiry.total(-_about())).where(col(PointsEntry.reverses) == entry_id))
 
 
 async def _take(session: WriteSession, account: _Account, entry: Row[Any], due: int, *, now: datetime) -> None:
@@ -292,17 +298,20 @@ async def _pay(
 async def _draw(session: WriteSession, fan_id: int, amount: int, *, first: int = 0) -> None:
     """Use up lots: the named one, then the soonest to run out."""
     mine = col(PointsLot.fan_id) == fan_id, col(PointsLot.remaining) > 0
-    named = case((col(PointsLot.entry_id) == first, 0), else_=1)
-    order = (named, col(PointsLot.expires_at).asc().nulls_last(), col(PointsLot.entry_id))
-    lots = await session.rows(select(col(PointsLot.entry_id), col(PointsLot.remaining)).where(*mine).order_by(*order))
+    lots = select(col(PointsLot.entry_id), col(PointsLot.remaining)).where(*mine).order_by(*_turn(first))
     used = []
-    for entry_id, remaining in lots:
+    for entry_id, remaining in await session.rows(lots):
         piece = min(remaining, amount)
         amount -= piece
         if piece:
             used.append({"lot": entry_id, "piece": piece})
     statement = update(PointsLot).where(col(PointsLot.entry_id) == bindparam("lot"))
     await session.run_many(statement.values(remaining=col(PointsLot.remaining) - bindparam("piece")), used)
+
+
+def _turn(first: int) -> tuple[ColumnElement[Any], ...]:
+    named = case((col(PointsLot.entry_id) == first, 0), else_=1)
+    return named, col(PointsLot.expires_at).asc().nulls_last(), col(PointsLot.entry_id).asc()
 
 
 async def _give_by_hand(session: WriteSession, rule: Rule, one: Grant) -> int | None:

@@ -4,19 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from siyu import jobs, points
+from siyu import jobs
 from siyu.app import App
-from siyu.points import CheckedIn
-from siyu.tables import Fan
 from tests.clocks import FakeClock
 from tests.people import given_values
-from tests.pointing import balance_of, given_programme, sets
+from tests.pointing import balance_of, checks_in, given_programme, sets
 from tests.trading import a_fan
-
-
-async def checks_in(app: App, fan: Fan) -> CheckedIn:
-    async with app.database.writing() as session:
-        return await points.check_in(session, fan.id or 0, zone=app.settings.zone, now=app.clock())
 
 
 async def test_seven_days_in_a_row_give_the_bonus_and_a_missed_day_begins_anew(app: App, clock: FakeClock) -> None:
