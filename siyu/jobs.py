@@ -19,6 +19,7 @@ from siyu import (
     expectations,
     feedback,
     followups,
+    idempotency,
     mailroom,
     operators,
     points,
@@ -40,6 +41,9 @@ from siyu.tables import JobRun
 
 # A line per tick that found something: enough of them to see a pattern, not enough to fill the disk.
 RUNS_KEPT = timedelta(days=14)
+# What a key protects is written under unique keys of its own as well: after this a claim still gives the coupon it
+# gave, and a sale or redemption sent once more is refused instead of answered again.
+KEYS_KEPT = timedelta(days=90)
 TRY_AGAIN = timedelta(hours=1)
 
 
@@ -382,6 +386,7 @@ async def _tidy(app: App, _asked: bool) -> Done:
         dropped += await coupons.forget_attempts(session, now=now)
         dropped += await operators.forget_old(session, now=now)
         dropped += await shops.forget_bodies(session, now=now)
+        dropped += await idempotency.forget_before(session, now - KEYS_KEPT)
         dropped += await session.run(delete(JobRun).where(col(JobRun.started_at) < now - RUNS_KEPT))
     return Done(touched=dropped)
 
@@ -421,5 +426,5 @@ JOBS: tuple[Job, ...] = (
     Job("stars", phrase("Stars held against Telegram’s list"), Daily(time(4, 45)), _ask_for_stars),
     Job("shops", phrase("Orders that shops told and nobody booked"), Every(lambda _: 60), _settle_shops,
         _shops_left_something),
-    Job("tidy", phrase("Old mail and old lines of this list"), Every(lambda _: 3600), _tidy),
+    Job("tidy", phrase("Old mail, old keys and old lines of this list"), Every(lambda _: 3600), _tidy),
 )  # fmt: skip

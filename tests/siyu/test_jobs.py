@@ -12,13 +12,14 @@ from siyu import jobs, leases
 from siyu.app import App
 from siyu.audit import Actor
 from siyu.jobs import get_job
-from siyu.kit.errors import NotFound
+from siyu.kit.errors import Conflict, NotFound
 from siyu.portrait import portrait
 from siyu.scheduler import run_scheduler
 from siyu.segments import recompute
-from siyu.tables import AuditEntry, DirtyDay, FanLevel, JobRun
+from siyu.tables import AuditEntry, DirtyDay, FanLevel, Idempotency, JobRun
 from tests.clocks import FakeClock
 from tests.siyu.worlds import World
+from tests.trading import a_fan, an_offer, at_the_till, claims, redeems
 
 OPERATOR = Actor("operator:1", "Ada")
 
@@ -129,6 +130,29 @@ async def test_old_lines_are_tidied_away(app: App, clock: FakeClock) -> None:
 
     async with app.database.reading() as session:
         assert await session.one(select(func.count()).select_from(JobRun).where(JobRun.job == "recompute")) == 1
+
+
+async def test_keys_are_forgotten_after_ninety_days_and_nothing_is_given_twice(app: App, clock: FakeClock) -> None:
+    mei, offer = await a_fan(app), await an_offer(app, ends_at=clock() + timedelta(days=200), valid_days=None)
+    claimed = await claims(app, offer, mei)
+    await redeems(app, claimed.code, at_the_till())
+
+    clock.pass_(days=90)
+    await jobs.run_if_due(app, get_job("tidy"))
+    kept = await keys(app)
+    clock.pass_(seconds=1)
+    await jobs.run_if_due(app, get_job("tidy"))
+    left = await keys(app)
+
+    assert (kept, left) == (2, 0)
+    assert (await claims(app, offer, mei)).code == claimed.code
+    with pytest.raises(Conflict, match="used already"):
+        await redeems(app, claimed.code, at_the_till())
+
+
+async def keys(app: App) -> int:
+    async with app.database.reading() as session:
+        return await session.one(select(func.count()).select_from(Idempotency))
 
 
 async def test_an_error_is_written_down_and_raised(app: App) -> None:
