@@ -6,12 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse
 
-from admin import framing
 from admin.framing import LOCALE_COOKIE, THEME_COOKIE, app_of, frame_of, go, inside
-from admin.rendering import THEMES
+from admin.redrawing import Withheld, drawn_again
+from admin.rendering import THEMES, Flash
 from admin.security import cookie_name, everybody, is_https
 from siyu import operators
 from siyu.kit.wording import LOCALES
+from siyu.kit.wording import words as words_in
 from siyu.operators import ABSOLUTE_LIMIT
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(everybody)])
@@ -66,11 +67,24 @@ async def prefer(
     theme: Annotated[str, Form()] = "",
     locale: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "/",  # noqa: A002  # the form's own word
+    again: Annotated[str, Form()] = "",
 ) -> Response:
-    """Theme and language stay in the browser: signed-out pages have them too."""
-    response = go(inside(next))
-    for name, value, known in ((THEME_COOKIE, theme, THEMES), (LOCALE_COOKIE, locale, LOCALES)):
-        if value in known:
-            secure = is_https(framing.app_of(request).settings)
-            response.set_cookie(name, value, max_age=YEAR, secure=secure, httponly=True, samesite="lax")
+    """Theme and language stay in the browser: signed-out pages have them too.
+
+    A page that a form drew is drawn again from what was typed (`again`), or going back to it would empty it.
+    """
+    told = ((THEME_COOKIE, theme, THEMES), (LOCALE_COOKIE, locale, LOCALES))
+    chosen = {name: value for name, value, known in told if value in known}
+    response = await _again(request, inside(next), again, chosen) if again else go(inside(next))
+    for name, value in chosen.items():
+        secure = is_https(app_of(request).settings)
+        response.set_cookie(name, value, max_age=YEAR, secure=secure, httponly=True, samesite="lax")
     return response
+
+
+async def _again(request: Request, path: str, body: str, chosen: dict[str, str]) -> Response:
+    try:
+        return await drawn_again(request, path, body, chosen)
+    except Withheld:  # what stood against it is gone meanwhile
+        words = words_in(chosen.get(LOCALE_COOKIE) or frame_of(request).locale)
+        return go("/", Flash(words.gettext("Nothing was sent: what you typed could be accepted now. Enter it again.")))

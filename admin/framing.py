@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from admin.redrawing import is_only_drawn, rehearsing
 from admin.rendering import THEMES, Flash, Page, Renderer
 from siyu.app import App
 from siyu.kit.wording import LOCALES, Words, choose_locale, words
@@ -60,7 +61,12 @@ def frame_of(request: Request) -> Frame:
 
 
 def app_of(request: Request) -> App:
-    """The app this web side was made for."""
+    """The app this web side was made for; one that writes nothing where a page is only drawn once more."""
+    return rehearsing(house_of(request)) if is_only_drawn(request) else house_of(request)
+
+
+def house_of(request: Request) -> App:
+    """The app itself, for what goes on around every page: who comes, and when they were seen."""
     app: App = request.app.state.house
     return app
 

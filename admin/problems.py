@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from admin import framing
 from admin.protection import PROTECTION
+from admin.redrawing import Withheld
 from siyu.kit.errors import Conflict, Forbidden, Invalid, NotFound, SiyuError
 from siyu.kit.wording import Words, phrase
 
@@ -66,6 +67,11 @@ def answer_errors(web: FastAPI) -> None:
     @web.exception_handler(PoolTimeout)
     async def database_failed(request: Request, error: DBAPIError | PoolTimeout) -> Response:
         return answer(request, _of_database(error))
+
+    @web.exception_handler(Withheld)
+    async def withheld(request: Request, error: Withheld) -> Response:
+        # Never seen by anybody: whoever asked for the page once more reads it as "it would go through".
+        return Response(status_code=HTTPStatus.SEE_OTHER)
 
     @web.exception_handler(Exception)
     async def broke(request: Request, error: Exception) -> Response:

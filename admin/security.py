@@ -239,7 +239,7 @@ def _guards(dependant: Dependant) -> Iterator[Guard]:
 
 async def _who(request: Request) -> tuple[Me | None, datetime | None]:
     """Who the cookie is, and when segments were last recomputed (every page shows it)."""
-    app = framing.app_of(request)
+    app = framing.house_of(request)
     cookie, now = request.cookies.get(cookie_name(app.settings)), app.clock()
     if not cookie:
         return None, None

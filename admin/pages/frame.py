@@ -19,6 +19,7 @@ from fastapi.responses import HTMLResponse
 
 from admin import framing
 from admin.framing import app_of, frame_of, go, inside
+from admin.redrawing import typed
 from admin.rendering import Flash, Page
 from admin.security import Me, signed_in
 from siyu import home
@@ -64,7 +65,8 @@ async def show(
     """A whole page, with what waits beside the entries of the navigation and the notice of a held look."""
     waiting = await home.waiting(session)
     held = await home.held_look(session)
-    return framing.show(request, template, page, status=status, waiting=waiting, held=held, **context)
+    again = await typed(request)
+    return framing.show(request, template, page, status=status, waiting=waiting, held=held, again=again, **context)
 
 
 async def show_or_block(
