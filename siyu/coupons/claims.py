@@ -267,8 +267,7 @@ async def _cut(
     codes: dict[int, str] = {}
     while missing := [piece for piece in pieces if piece.serial not in codes]:
         rows = [{**asdict(piece), **validity, "code": new_code(), "state": CouponState.ACTIVE} for piece in missing]
-        insert = session.insert(Coupon).on_conflict_do_nothing(index_elements=["code"])
-        written = await session.returning(insert.returning(col(Coupon.serial), col(Coupon.code)), rows)
+        written = await session.inserted(Coupon, rows, unless="code", returning=(col(Coupon.serial), col(Coupon.code)))
         codes |= {row.serial: row.code for row in written}
     return codes
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable, Row, Table, create_engine, event, text
+from sqlalchemy import Connection, Engine, Executable, Row, SQLColumnExpression, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -17,7 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from sqlmodel import SQLModel
 
-from siyu.kit.staging import Params, Stager, Staging, insert_into
+from siyu.kit.staging import Params, Stager, Staging, by_column, columns_of, insert_into
 
 Model = TypeVar("Model", bound=SQLModel)
 Value = TypeVar("Value")
@@ -112,6 +112,24 @@ class WriteSession(ReadSession):
     ) -> Sequence[Row[*tuple[Any, ...]]]:
         """The rows an INSERT, UPDATE or DELETE … RETURNING gives back."""
         return (await (await self._core()).execute(statement, params)).all()
+
+    async def inserted(
+        self,
+        model: type[SQLModel],
+        rows: Sequence[Params],
+        *,
+        unless: str,
+        returning: Sequence[SQLColumnExpression[Any]],
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
+        """New rows in one trip, but those whose `unless` is there already; what was asked back of the others.
+
+        On PostgreSQL column by column: as rows, a thousand coupons were 10,000 parameters and took twice as long.
+        """
+        new: sqlite.Insert | postgresql.Insert = self.insert(model)
+        given: Params | Sequence[Params] = rows
+        if self.dialect == "postgresql":
+            new, given = new.from_select(list(rows[0]), columns_of(model, tuple(rows[0]))), by_column(rows)
+        return await self.returning(new.on_conflict_do_nothing(index_elements=[unless]).returning(*returning), given)
 
     def insert(self, model: type[SQLModel] | Table) -> "sqlite.Insert | postgresql.Insert":
         """An INSERT that knows ON CONFLICT; both dialects spell it alike."""
