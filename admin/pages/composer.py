@@ -17,7 +17,7 @@ from admin.forms.preview import Glance, preview
 from admin.framing import show_block
 from admin.pages.deeds import RowId
 from admin.pages.frame import Flash, Me, Operating, Page, app_of, frame_of, go, refusal, show, words_of
-from siyu import broadcasts, coupons, operators, preferences, segments, topics
+from siyu import broadcasts, coupons, operators, preferences, segments, surveys, topics
 from siyu.broadcasts import Draft, content, draft_of
 from siyu.broadcasts.refusals import explained
 from siyu.broadcasts.trial import tried
@@ -309,6 +309,7 @@ async def _choices(request: Request, session: ReadSession, form: Written) -> Con
         "offers": await _offers(session, form, app_of(request).clock()),
         "topics": [(topic.key, topic.label) for topic in known],
         "kinds": KINDS,
+        "asked": await _questionnaires(session, words_of(request)),
         "placeholders": await menu(session, words_of(request)),
         "more_variants": len(form.variants) < len(LETTERS),
         "templates": (await broadcasts.list_broadcasts(session, templates=True, limit=OFFERED_TEMPLATES)).items
@@ -323,6 +324,13 @@ async def _offers(session: ReadSession, form: Written, now: datetime) -> list[Of
     found = await coupons.list_offers(session, limit=MOST_OFFERS)
     is_open = {offer.id for offer in found.items if offer.state is OfferState.ACTIVE and offer.ends_at > now}
     return [offer for offer in found.items if offer.id in is_open or str(offer.id) == form.offer]
+
+
+async def _questionnaires(session: ReadSession, words: Words) -> list[tuple[str, str]]:
+    """Key and title of each that a button can begin, as fans meet it: its published title, not its draft's."""
+    active = [one for one in await surveys.list_surveys(session) if one.version and one.archived_at is None]
+    told = {one.key: await surveys.content_of(session, one.id or 0, one.version) for one in active}
+    return [(key, surveys.said(content.title, words)) for key, content in told.items()]
 
 
 async def _tried(session: ReadSession, request: Request, row: Broadcast | None) -> Outbox | None:

@@ -1,5 +1,6 @@
 """The composer, as an operator's browser meets it without any script."""
 
+import re
 from datetime import timedelta
 
 import httpx
@@ -7,13 +8,15 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from siyu import broadcasts, preferences, topics
+from siyu import broadcasts, preferences, surveys, topics
 from siyu.app import App
 from siyu.broadcasts import draft_of
+from siyu.surveys import Kind
 from siyu.tables import AuditEntry, Broadcast, Fan, Offer, Outbox, OutboxState, Role
 from tests.admin.forms import filled
 from tests.admin.seen import seen
 from tests.admin.visitors import browser
+from tests.asking import a_draft, a_question, a_survey
 from tests.broadcasting import MEI, SEGMENT, composed, given_fans, started, state_of
 from tests.trading import an_offer
 
@@ -205,6 +208,33 @@ async def test_every_small_button_works_by_a_plain_post(app: App) -> None:
     assert fields["media-0-kind"] == ["photo"]
     assert (fields["piece-0-language"], fields["piece-1-variant"]) == (["ja"], ["b"])
     assert fields["b2-0-0-text"] == ["👍 Yes"]
+
+
+async def test_a_questionnaire_is_chosen_from_those_that_can_be_begun(app: App) -> None:
+    await given_fans(app, 1)
+    await a_survey(app, a_question(Kind.TEXT), key="hello")
+    await a_draft(app, a_question(Kind.TEXT), key="unfinished")
+    gone = await a_survey(app, a_question(Kind.TEXT), key="gone")
+    async with app.database.writing() as session:
+        await surveys.archive(session, MEI, gone.id or 0, now=app.clock())
+    begins = {"b0-0-0-kind": "survey", "b0-0-0-text": "Begin"}
+
+    async with browser(app, Role.OPERATOR) as operator:
+        chosen = await operator.post("/broadcasts", data={**FORM, **begins, "b0-0-0-value": "hello"})
+        page = await operator.get(chosen.headers["location"])
+        wrong = await operator.post("/broadcasts", data={**FORM, **begins, "b0-0-0-value": "gone", "do": "start"})
+
+    assert options(page.text, "b0-0-0-value") == ["", "hello"]
+    assert filled(page.text, "composer")["b0-0-0-value"] == ["hello"]
+    assert "Getting to know you · hello" in page.text
+    assert options(wrong.text, "b0-0-0-value") == ["", "hello", "gone"]
+    assert filled(wrong.text, "composer")["b0-0-0-value"] == ["gone"]
+
+
+def options(page: str, select: str) -> list[str]:
+    """What can be chosen there."""
+    begun = page[page.index(f'<select name="{select}"') :]
+    return re.findall(r'<option value="([^"]*)"', begun[: begun.index("</select>")])
 
 
 async def test_what_is_being_written_is_kept_with_its_mistakes(app: App) -> None:
