@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, exists, func, or_, select
+from sqlalchemy import Select, exists, func, or_, select, tuple_
 from sqlmodel import col
 
 from siyu import fans, mailroom, preferences
 from siyu.feedback.rating import keys
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.wording import choose_locale, words
-from siyu.preferences import Preferences
+from siyu.preferences import Preferences, Sleeper
 from siyu.tables import Fan, Feedback, FeedbackTurn, Purchase, PurchaseItem, Scale
 
 # Whoever could not be asked for so long after it was time is not asked any more: they will not remember.
@@ -50,15 +51,16 @@ async def any_due(session: ReadSession, *, now: datetime) -> bool:
 
 
 async def ask_due(session: WriteSession, *, zone: ZoneInfo, now: datetime) -> int:
-    """Ask everybody whose time has come; who sleeps is asked later. How many were asked.
+    """Ask those whose time has come and who are awake, at most a thousand; who sleeps is asked later. How many.
 
     The turn is claimed first: of two who ask at once, one gets it, and the fan one question.
     """
     likes = await preferences.read(session)
     if not likes.rating_after_hours:
         return 0
-    due = [AskDue(*row) for row in await session.rows(_due(likes, now).limit(AT_ONCE))]
-    awake = [one for one in due if not preferences.is_quiet_for(one.fan, likes, house=zone, now=now)]
+    due = _due(likes, now)
+    hours = await _waking_hours(session, due, likes, zone=zone, now=now)
+    awake = [AskDue(*row) for row in await session.rows(due.where(_HOURS.in_(hours)).limit(AT_ONCE))]
     asked = await _write_down(session, await _take_turns(session, awake, likes, now), likes, now)
     titles = await _titles(session, [one.purchase_id or 0 for one, _ in asked])
     rows = [_letter(one, fan, titles.get(one.purchase_id or 0, ""), now) for one, fan in asked]
@@ -92,6 +94,29 @@ def _due(likes: Preferences, now: datetime) -> Select[int, Fan]:
         .where(fans.can_be_reached(), awake, ~known, ~lately)
         .order_by(ripe.c.id)
     )
+
+
+async def _waking_hours(
+    session: ReadSession, due: Select[int, Fan], likes: Preferences, *, zone: ZoneInfo, now: datetime
+) -> list[tuple[str, int, int]]:
+    """Of the clocks and hours of those who are due, the few dozen there are, those at which it is day now.
+
+    By them the database picks who is awake: a thousand sleepers would else stand in front of everybody till morning.
+    """
+    columns = (col(Fan.zone), col(Fan.quiet_from), col(Fan.quiet_to))
+    kinds = await session.rows(due.with_only_columns(*columns).order_by(None).distinct())
+    awake = [one for one in kinds if not preferences.is_quiet_for(cast(Sleeper, one), likes, house=zone, now=now)]
+    return [(one.zone or "", _or_none(one.quiet_from), _or_none(one.quiet_to)) for one in awake]
+
+
+def _or_none(minute: int | None) -> int:
+    return -1 if minute is None else minute
+
+
+# As `_or_none` has it: in a list of rows NULL is not equal to NULL.
+_HOURS = tuple_(
+    func.coalesce(col(Fan.zone), ""), func.coalesce(col(Fan.quiet_from), -1), func.coalesce(col(Fan.quiet_to), -1)
+)
 
 
 async def _take_turns(

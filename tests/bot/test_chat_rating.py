@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from sqlmodel import col, select
 
 from siyu import conversations, fans, feedback, followups, jobs, preferences
@@ -14,7 +15,7 @@ from siyu.tables import Fan, Feedback, FeedbackTurn, Outbox
 from tests.bot.chatting import Phone, buttons, of, presses
 from tests.bot.test_chat_wallet import hire
 from tests.clocks import FakeClock
-from tests.trading import BOSS, a_fan, a_sale, records, refunds
+from tests.trading import BOSS, a_fan, a_sale, many_fans, records, refunds
 
 Json = dict[str, Any]  # Any: as Telegram spells it
 
@@ -93,6 +94,36 @@ async def test_who_sleeps_is_asked_in_the_morning(app: App, clock: FakeClock) ->
 
     assert asleep == []
     assert len(await asked(app)) == 1
+
+
+async def test_a_crowd_that_sleeps_does_not_stand_in_front_of_who_is_awake(
+    app: App, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feedback.asking, "AT_ONCE", 100)
+    crowd = await many_fans(app, 152)
+    for n, one in enumerate(crowd):
+        await records(app, a_sale(app, one, f"o-{n}"))
+    awake, elsewhere = crowd[150:]
+    async with app.database.writing() as session:
+        for n, one in enumerate([*crowd[:150], elsewhere]):
+            held = await fans.get_fan(session, one.telegram_id)
+            await fans.set_quiet_hours(session, held, around_now(app) if n % 2 else None)
+            await fans.set_zone(session, held, "Pacific/Auckland" if one is elsewhere else None)
+    await likes(app, quiet_from=around_now(app)[0], quiet_to=around_now(app)[1])
+    async with app.database.writing() as session:
+        own = await fans.get_fan(session, awake.telegram_id)
+        await fans.set_quiet_hours(session, own, around_now(app, later=12))
+
+    clock.pass_(hours=24)
+
+    assert [letter["chat_id"] for letter in await asked(app)] == [awake.telegram_id, elsewhere.telegram_id]
+
+
+def around_now(app: App, *, later: int = 0) -> tuple[int, int]:
+    """Two hours of the community's day, in minutes: one before this moment and one after it, or so much later."""
+    local = app.clock().astimezone(app.settings.zone) + timedelta(hours=later)
+    minute = local.hour * 60 + local.minute
+    return (minute - 60) % 1440, (minute + 60) % 1440
 
 
 async def test_who_opted_out_rests_or_got_the_money_back_is_not_asked(app: App, clock: FakeClock) -> None:
