@@ -191,11 +191,8 @@ async def _undo(session: WriteSession, row: Row[Any], *, now: datetime) -> None:
 async def _undo_milestones(session: WriteSession, fan_id: int, *, now: datetime) -> None:
     """Steps that lie above the friends who are left."""
     left = await rewarded_friends(session, fan_id)
-    mine = sa_select(col(RewardGrant.id), col(RewardGrant.cause)).where(
-        col(RewardGrant.fan_id) == fan_id, col(RewardGrant.rule) == RewardRule.MILESTONE,
-        col(RewardGrant.state) == RewardState.GRANTED,
-    )  # fmt: skip
-    above = [row.id for row in await session.rows(mine) if int(row.cause) > left]
+    mine = await _milestones(session, fan_id)
+    above = [row.id for row in mine if _step(row.cause) > left and row.state is RewardState.GRANTED]
     if above:
         await _reverse(session, col(RewardGrant.id).in_(above), now=now)
 
@@ -307,21 +304,37 @@ async def _reach_milestones(
     for fan_id in sorted(
         {row.fan_id for row in granted if row.rule is RewardRule.REFERRER} if terms.milestones else ()
     ):
-        friends = await rewarded_friends(session, fan_id)
+        friends, before = await rewarded_friends(session, fan_id), await _milestones(session, fan_id)
         for step, worth in terms.milestones.items():
-            if step <= friends:
-                await _reach(session, fan_id, step, worth, today, now=now)
+            mine = [row.state for row in before if _step(row.cause) == step]
+            if step <= friends and RewardState.GRANTED not in mine:
+                await _reach(session, fan_id, _cause(step, len(mine)), worth, today, now=now)
 
 
-async def _reach(session: WriteSession, fan_id: int, step: int, worth: int, today: date, *, now: datetime) -> None:
+async def _milestones(session: ReadSession, fan_id: int) -> Sequence[Row[Any]]:
+    columns = (col(RewardGrant.id), col(RewardGrant.cause), col(RewardGrant.state))
+    mine = col(RewardGrant.fan_id) == fan_id, col(RewardGrant.rule) == RewardRule.MILESTONE
+    return await session.rows(sa_select(*columns).where(*mine))
+
+
+def _cause(step: int, before: int) -> str:
+    """`10`; and `10:2` where it was taken back with a friend's refund and another friend made up for it."""
+    return f"{step}:{before + 1}" if before else str(step)
+
+
+def _step(cause: str) -> int:
+    return int(cause.partition(":")[0])
+
+
+async def _reach(session: WriteSession, fan_id: int, cause: str, worth: int, today: date, *, now: datetime) -> None:
     row = {
-        "rule": RewardRule.MILESTONE, "fan_id": fan_id, "cause": str(step), "state": RewardState.GRANTED,
+        "rule": RewardRule.MILESTONE, "fan_id": fan_id, "cause": cause, "state": RewardState.GRANTED,
         "due_day": today, "reasons": "", "opened_at": now, "granted_at": now, "granted_day": today, "points": 0,
     }  # fmt: skip
     once = session.insert(RewardGrant).values(row).on_conflict_do_nothing().returning(*_COLUMNS)
     for new in await session.returning(once):
-        cause = _points_cause(new)
-        earned = await points.earn(session, fan_id, PointsKind.REFERRER, cause, now=now, amount=worth)
+        told = _points_cause(new)
+        earned = await points.earn(session, fan_id, PointsKind.REFERRER, told, now=now, amount=worth)
         await session.run(update(RewardGrant).where(col(RewardGrant.id) == new.id).values(points=earned))
 
 

@@ -147,6 +147,35 @@ async def test_a_refund_after_the_reward_takes_everything_back_at_once(app: App,
     assert await breaches(app) == []
 
 
+async def test_a_milestone_that_went_with_a_refund_is_given_again_with_another_friend(
+    app: App, clock: FakeClock
+) -> None:
+    await rewarding(app, milestones={2: 500})
+    mei = await a_fan(app)
+    balances = []
+    for n in range(4):
+        await buys(app, await brings(app, mei, name=f"Friend {n}"), f"o-{n}")
+        await a_round(app)
+        clock.pass_(days=14)
+        await a_round(app)
+        await releases_all(app)  # after two refunds somebody looks first
+        await a_round(app)
+        balances.append(await balance_of(app, mei))
+        if n in (1, 2):  # the second friend gives the money back, and the third
+            await refunds(app, f"o-{n}", key=f"r-{n}")
+
+    # A friend is 100, and two at once 500 more.
+    assert balances == [100, 700, 700, 700]
+    assert await states(app, RewardRule.MILESTONE) == [REVERSED, REVERSED, GRANTED]
+    assert await breaches(app) == []
+
+
+async def releases_all(app: App) -> None:
+    async with app.database.writing() as session:
+        for doubt in await referrals.doubts(session):
+            await referrals.release(session, BOSS, doubt.grant.id or 0, now=app.clock())
+
+
 async def test_after_a_refund_the_next_purchase_within_the_week_counts_instead(app: App, clock: FakeClock) -> None:
     await rewarding(app)
     mei = await a_fan(app)
