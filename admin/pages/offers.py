@@ -28,7 +28,7 @@ from admin.pages.frame import (
     show_or_block,
     words_of,
 )
-from siyu import coupons, home, segments
+from siyu import coupons, home, purchases, segments
 from siyu.broadcasts.comparing import Uplift, uplift
 from siyu.coupons import Carried, Compared, Use
 from siyu.kit.database import ReadSession
@@ -83,15 +83,16 @@ async def pause_all(request: Request, me: Operating) -> Response:
 
 @router.get("/offers/books")
 async def books(request: Request, me: Viewing) -> Response:
+    """All that `siyu books` checks, not of offers alone: what is wrong in one room shows in another."""
     async with app_of(request).database.reading() as session:
-        page = _page(request, words_of(request).gettext("The books of offers"))
+        page = _page(request, words_of(request).gettext("The books"))
         return await show(
             request,
             session,
             "admin/offers/books.html",
             page,
-            breaches=await coupons.books(session),
-            rules=coupons.RULES,
+            breaches=await purchases.books(session),
+            rules=purchases.RULES,
         )
 
 

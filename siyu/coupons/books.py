@@ -19,6 +19,7 @@ from sqlmodel import col
 
 from siyu.kit.books import Breach, breaches
 from siyu.kit.database import ReadSession
+from siyu.kit.wording import phrase
 from siyu.tables import Coupon, CouponState, Idempotency, Offer, OfferCode, Redemption
 
 
@@ -98,69 +99,69 @@ _cut, _used = _or_zero(_coupons.c.coupons), _or_zero(_coupons.c.used)
 _live, _given = _or_zero(_uses.c.uses), _or_zero(_uses.c.given)
 
 _CHECKS: tuple[tuple[str, Executable], ...] = (
-    ("claimed = coupons", _of_offer(_cut, col(Offer.claimed), _cut != col(Offer.claimed))),
-    ("claimed ≤ stock", _of_offer(_cut, col(Offer.stock), _cut > col(Offer.stock))),
+    (phrase("claimed = coupons"), _of_offer(_cut, col(Offer.claimed), _cut != col(Offer.claimed))),
+    (phrase("claimed ≤ stock"), _of_offer(_cut, col(Offer.stock), _cut > col(Offer.stock))),
     # Distinct by their key, so the ends say whether there is a gap.
     (
-        "serials 1 … claimed",
+        phrase("serials 1 … claimed"),
         _of_offer(_coupons.c.last, _cut, and_(_cut > 0, or_(_coupons.c.first != 1, _coupons.c.last != _cut))),
     ),
-    ("redeemed = live redemptions", _of_offer(_live, col(Offer.redeemed), _live != col(Offer.redeemed))),
-    ("used coupons = live redemptions", _of_offer(_used, _live, _used != _live)),
-    ("spent = live discounts", _of_offer(_given, col(Offer.spent_minor), _given != col(Offer.spent_minor))),
-    ("spent ≤ budget", _of_offer(_given, col(Offer.budget_minor), _given > col(Offer.budget_minor))),
+    (phrase("redeemed = live redemptions"), _of_offer(_live, col(Offer.redeemed), _live != col(Offer.redeemed))),
+    (phrase("used coupons = live redemptions"), _of_offer(_used, _live, _used != _live)),
+    (phrase("spent = live discounts"), _of_offer(_given, col(Offer.spent_minor), _given != col(Offer.spent_minor))),
+    (phrase("spent ≤ budget"), _of_offer(_given, col(Offer.budget_minor), _given > col(Offer.budget_minor))),
     (
-        "coupons of a fan ≤ per_fan",
+        phrase("coupons of a fan ≤ per_fan"),
         select(literal("fan"), _per_fan.c.fan_id, _per_fan.c.held, col(Offer.per_fan))
         .join(Offer, col(Offer.id) == _per_fan.c.offer_id)
         .where(_per_fan.c.held > col(Offer.per_fan)),
     ),
-    ("a coupon is used once", select(literal("coupon"), _twice.c.coupon_id, _twice.c.uses, literal(1))),
+    (phrase("a coupon is used once"), select(literal("coupon"), _twice.c.coupon_id, _twice.c.uses, literal(1))),
     (
-        "coupons of a day ≤ daily_cap",
+        phrase("coupons of a day ≤ daily_cap"),
         select(literal("offer"), _per_day.c.offer_id, _per_day.c.claimed, col(Offer.daily_cap))
         .join(Offer, col(Offer.id) == _per_day.c.offer_id)
         .where(_per_day.c.claimed > col(Offer.daily_cap)),
     ),
     (
-        "only an unused coupon is held, for one payment and until a moment",
+        phrase("only an unused coupon is held, for one payment and until a moment"),
         select(literal("coupon"), col(Coupon.id), col(Coupon.state), col(Coupon.hold_checkout_id)).where(
             or_(_half_held, and_(col(Coupon.hold_until).is_not(None), not_(or_(*_unused))))
         ),
     ),
     (
-        "a used coupon has its moment, and no other",
+        phrase("a used coupon has its moment, and no other"),
         select(literal("coupon"), col(Coupon.id), col(Coupon.state), col(Coupon.redeemed_at)).where(
             (col(Coupon.state) == CouponState.REDEEMED) != col(Coupon.redeemed_at).is_not(None)
         ),
     ),
     (
-        "0 ≤ discount ≤ price",
+        phrase("0 ≤ discount ≤ price"),
         select(
             literal("redemption"), col(Redemption.id), col(Redemption.discount_minor), col(Redemption.amount_minor)
         ).where(or_(col(Redemption.discount_minor) < 0, col(Redemption.discount_minor) > col(Redemption.amount_minor))),
     ),
     (
-        "a redemption is of its coupon's offer and fan",
+        phrase("a redemption is of its coupon's offer and fan"),
         select(literal("redemption"), col(Redemption.id), col(Redemption.fan_id), col(Coupon.fan_id))
         .join(Coupon, col(Coupon.id) == col(Redemption.coupon_id))
         .where(_foreign_use),
     ),
     (
-        "a printed code that is taken is one coupon",
+        phrase("a printed code that is taken is one coupon"),
         select(literal("code"), col(OfferCode.code), col(OfferCode.fan_id), literal("no coupon")).where(
             col(OfferCode.fan_id).is_not(None), not_(_taken_by)
         ),
     ),
     (
-        "every key has its first answer",
+        phrase("every key has its first answer"),
         select(literal("key"), col(Idempotency.key), literal("nothing"), literal("an answer")).where(
             col(Idempotency.answer).is_(None),
             or_(col(Idempotency.key).startswith("claim:"), col(Idempotency.key).startswith("redeem:")),
         ),
     ),
     (
-        "no coupon outlives its offer",
+        phrase("no coupon outlives its offer"),
         select(literal("coupon"), col(Coupon.id), col(Coupon.valid_until), col(Offer.ends_at))
         .join(Offer, col(Offer.id) == col(Coupon.offer_id))
         .where(col(Coupon.valid_until) > col(Offer.ends_at)),

@@ -6,6 +6,7 @@ from sqlmodel import col
 
 from siyu.kit.books import Breach, breaches
 from siyu.kit.database import ReadSession
+from siyu.kit.wording import phrase
 from siyu.tables import PointsAccount, PointsEntry, PointsKind, PointsLot
 
 
@@ -61,15 +62,15 @@ _lost = select(func.coalesce(func.sum(col(PointsLot.expired)), 0)).scalar_subque
 
 _CHECKS: tuple[tuple[str, Executable], ...] = (
     (
-        "points = their entries",
+        phrase("points = their entries"),
         _with_entries.add_columns(*_fan, _balance, _entered).where(_balance != _entered),
     ),
-    ("points = what is left of their lots", _with_lots.add_columns(*_fan, _balance, _remaining).where(
+    (phrase("points = what is left of their lots"), _with_lots.add_columns(*_fan, _balance, _remaining).where(
         _balance != _remaining
     )),
-    ("points owed = their entries", _with_entries.add_columns(*_fan, _owed, _debt).where(_owed != _debt)),
+    (phrase("points owed = their entries"), _with_entries.add_columns(*_fan, _owed, _debt).where(_owed != _debt)),
     (
-        "nobody has points and owes some",
+        phrase("nobody has points and owes some"),
         select(*_fan, col(PointsAccount.balance), col(PointsAccount.owed)).where(
             or_(
                 col(PointsAccount.balance) < 0,
@@ -79,19 +80,19 @@ _CHECKS: tuple[tuple[str, Executable], ...] = (
         ),
     ),
     (
-        "every entry has its account",
+        phrase("every entry has its account"),
         select(literal("fan"), _entries.c.fan_id, literal(0), _entries.c.balance)
         .outerjoin(PointsAccount, col(PointsAccount.fan_id) == _entries.c.fan_id)
         .where(col(PointsAccount.fan_id).is_(None)),
     ),
-    ("one reward for a rule and a cause", select(_twice.c.kind, _twice.c.cause, _twice.c.times, literal(1))),
+    (phrase("one reward for a rule and a cause"), select(_twice.c.kind, _twice.c.cause, _twice.c.times, literal(1))),
     (
-        "no more is taken back than was given",
+        phrase("no more is taken back than was given"),
         select(literal("entry"), col(_given.id), _back.c.points, col(_given.delta) - col(_given.owed))
         .join(_back, _back.c.entry_id == col(_given.id))
         .where(_back.c.points > col(_given.delta) - col(_given.owed)),
     ),
-    ("points that ran out = their entries", select(literal("of"), literal("all"), _lost, _run_out).where(
+    (phrase("points that ran out = their entries"), select(literal("of"), literal("all"), _lost, _run_out).where(
         _lost != _run_out
     )),
 )  # fmt: skip

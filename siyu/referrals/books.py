@@ -5,6 +5,7 @@ from sqlmodel import col
 
 from siyu.kit.books import Breach, breaches
 from siyu.kit.database import ReadSession
+from siyu.kit.wording import phrase
 from siyu.tables import Coupon, PointsEntry, PointsKind, Referral, RewardGrant, RewardRule, RewardState
 
 
@@ -26,30 +27,30 @@ _given = (
 )
 _CHECKS: tuple[tuple[str, Executable], ...] = (
     (
-        "the older brings the newer: a forest",
+        phrase("the older brings the newer: a forest"),
         select(literal("referee"), col(Referral.referee_id), col(Referral.referrer_id), col(Referral.referee_id)).where(
             col(Referral.referrer_id) >= col(Referral.referee_id)
         ),
     ),
     (
-        "one living reward for a friend and a side",
+        phrase("one living reward for a friend and a side"),
         select(col(RewardGrant.rule), col(RewardGrant.referee_id), func.count(), literal(1))
         .where(_live, col(RewardGrant.referee_id).is_not(None))
         .group_by(col(RewardGrant.rule), col(RewardGrant.referee_id))
         .having(func.count() > 1),
     ),
     (
-        "points of a reward = their entry",
+        phrase("points of a reward = their entry"),
         select(*_reward, col(RewardGrant.points), _given).where(_granted, col(RewardGrant.points) != _given),
     ),
     (
-        "a reward goes to whom the friend's edge names",
+        phrase("a reward goes to whom the friend's edge names"),
         select(*_reward, col(RewardGrant.fan_id), col(Referral.referrer_id))
         .join(Referral, col(Referral.referee_id) == col(RewardGrant.referee_id))
         .where(col(RewardGrant.rule) == RewardRule.REFERRER, col(RewardGrant.fan_id) != col(Referral.referrer_id)),
     ),
     (
-        "the coupon of a reward is its fan's",
+        phrase("the coupon of a reward is its fan's"),
         select(*_reward, col(RewardGrant.fan_id), col(Coupon.fan_id))
         .join(Coupon, col(Coupon.id) == col(RewardGrant.coupon_id))
         .where(col(Coupon.fan_id) != col(RewardGrant.fan_id)),

@@ -1,15 +1,19 @@
 """The pages of offers: drafted in a form, opened, handed out, redeemed at the counter."""
 
 import re
+from html import unescape
 
+from sqlalchemy import update
 from sqlmodel import select
 
-from siyu import coupons, segments
+from siyu import coupons, purchases, segments
 from siyu.app import App
 from siyu.coupons import Issued, NewOffer
-from siyu.tables import AuditEntry, Coupon, Offer, OfferKind, OfferState, Role
+from siyu.kit.wording import words
+from siyu.tables import AuditEntry, Coupon, Offer, OfferKind, OfferState, Purchase, Role
 from tests.admin.visitors import browser
 from tests.broadcasting import MEI, SEGMENT, given_fans
+from tests.trading import a_fan, a_sale, records
 
 FORM = {
     "title": "Anniversary", "kind": "percent", "value": "20", "max_discount": "15.00", "min_spend": "50", "budget": "",
@@ -215,6 +219,34 @@ async def test_the_books_say_that_they_are_right_and_what_that_means(app: App) -
 
     assert "The books are right" in page.text
     assert "claimed ≤ stock" in page.text
+
+
+async def test_the_books_page_names_every_check_of_the_command_in_both_languages(app: App) -> None:
+    rules = [rule for room in purchases.RULES.values() for rule in room]
+
+    async with browser(app, Role.VIEWER) as viewer:
+        english = unescape((await viewer.get("/offers/books")).text)
+        viewer.cookies.set("locale", "zh_CN")
+        chinese = unescape((await viewer.get("/offers/books")).text)
+
+    assert len(rules) == len(set(rules)) > 30
+    assert [rule for rule in rules if f"<span>{rule}</span>" not in english] == []
+    assert [rule for rule in rules if f"<span>{words('zh_CN').gettext(rule)}</span>" not in chinese] == []
+    assert "claimed ≤ stock" not in chinese
+
+
+async def test_a_breach_in_another_room_stands_on_the_books_page(app: App) -> None:
+    fan = await a_fan(app)
+    await records(app, a_sale(app, fan))
+    async with app.database.writing() as session:
+        await session.run(update(Purchase).values(refunded_minor=1))
+
+    async with browser(app, Role.VIEWER) as viewer:
+        page = await viewer.get("/offers/books")
+
+    assert "1 promise does not hold" in page.text
+    assert "<td>refunds = refunded ≤ paid</td>" in page.text
+    assert "0 against 1" in page.text
 
 
 async def test_the_segment_somebody_came_from_is_remembered_until_handing_out(app: App) -> None:
