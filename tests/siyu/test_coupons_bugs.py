@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import ColumnElement, or_, true, update
 from sqlmodel import col
 
@@ -16,6 +14,7 @@ from siyu.coupons import claims, holds, redemption
 from siyu.kit.errors import Conflict
 from siyu.kit.money import Money
 from siyu.tables import Coupon, CouponState, Offer, OfferKind, OfferState
+from tests.hunting import is_found
 from tests.siyu.test_coupons_histories import OneOffer
 from tests.trading import a_fan, an_offer, at_the_till, redeems
 from tests.trading import claims as claims_of
@@ -189,26 +188,6 @@ FOUND_AT_THE_EDGE: dict[str, Bug] = {
     "a budget is never used up": counting(1, strictly_within, spent),
     "more off than the price": dearer_than_the_price,
 }
-HISTORIES = settings(
-    max_examples=150,
-    stateful_step_count=40,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=(Phase.generate,),
-    suppress_health_check=list(HealthCheck),
-    report_multiple_bugs=False,
-)
-
-
-def is_found() -> bool:
-    try:
-        run_state_machine_as_test(OneOffer, settings=HISTORIES)
-    except Exception:  # noqa: BLE001 - a wrong answer, or what the database itself refuses: both are found
-        return True
-    return False
-
-
 QUICK = ("budget ignored", "stock ignored")
 
 
@@ -216,7 +195,7 @@ QUICK = ("budget ignored", "stock ignored")
 def test_some_history_finds_what_is_wrong(monkeypatch: Patch, name: str) -> None:
     FOUND_BY_HISTORY[name](monkeypatch)
 
-    assert is_found()
+    assert is_found(OneOffer)
 
 
 @pytest.mark.torture
@@ -224,7 +203,7 @@ def test_some_history_finds_what_is_wrong(monkeypatch: Patch, name: str) -> None
 def test_some_history_finds_every_mistake(monkeypatch: Patch, name: str) -> None:
     FOUND_BY_HISTORY[name](monkeypatch)
 
-    assert is_found()
+    assert is_found(OneOffer)
 
 
 async def stays_within_its_edges(app: App) -> bool:

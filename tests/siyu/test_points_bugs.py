@@ -8,8 +8,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import ColumnElement, false
 from sqlmodel import col
 
@@ -20,6 +18,7 @@ from siyu.kit.errors import Conflict
 from siyu.points import Grant, checkins, expiry, ledger
 from siyu.tables import PointsKind, PointsLot
 from tests.clocks import FakeClock
+from tests.hunting import is_found
 from tests.pointing import given_programme, sets
 from tests.siyu.test_points_histories import TwoAccounts
 from tests.trading import a_fan
@@ -215,26 +214,6 @@ FOUND_AT_THE_EDGE: dict[str, Bug] = {
     "told again takes room": told_again_takes_room,
     "yesterday is 24 hours ago": yesterday_is_24_hours_ago,
 }
-HISTORIES = settings(
-    max_examples=150,
-    stateful_step_count=40,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=(Phase.generate,),
-    suppress_health_check=list(HealthCheck),
-    report_multiple_bugs=False,
-)
-
-
-def is_found() -> bool:
-    try:
-        run_state_machine_as_test(TwoAccounts, settings=HISTORIES)
-    except Exception:  # noqa: BLE001 - a wrong answer, or what the database itself refuses: both are found
-        return True
-    return False
-
-
 QUICK = ("lots in the order they came", "days of Greenwich")
 
 
@@ -242,7 +221,7 @@ QUICK = ("lots in the order they came", "days of Greenwich")
 def test_some_history_finds_what_is_wrong(monkeypatch: Patch, name: str) -> None:
     FOUND_BY_HISTORY[name](monkeypatch)
 
-    assert is_found()
+    assert is_found(TwoAccounts)
 
 
 @pytest.mark.torture
@@ -250,7 +229,7 @@ def test_some_history_finds_what_is_wrong(monkeypatch: Patch, name: str) -> None
 def test_some_history_finds_every_mistake(monkeypatch: Patch, name: str) -> None:
     FOUND_BY_HISTORY[name](monkeypatch)
 
-    assert is_found()
+    assert is_found(TwoAccounts)
 
 
 async def stays_within_its_edges(app: App, clock: FakeClock) -> bool:
