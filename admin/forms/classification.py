@@ -18,6 +18,8 @@ LEVEL_WORDS = ("key", "label", "note", "invites", "good")
 MOST_ROWS = 60
 JSON_RULE = "json"
 
+HOME_WORDS = ("country", "region", "place", "km")
+
 
 @dataclass
 class Typed:
@@ -37,7 +39,7 @@ def filled(dimension: Dimension, thresholds: Mapping[str, int], own: Mapping[str
     form = {f"thresholds-{name}": str(value) for name, value in thresholds.items()}
     for word in (Own.NAMES, Own.INVITES):
         form |= {f"{word}-{level.key}": own.get(word, {}).get(level.key, "") for level in dimension.levels}
-    form |= {f"{Own.HOME}-{name}": own.get(Own.HOME, {}).get(name, "") for name in ("country", "region")}
+    form |= {f"{Own.HOME}-{name}": own.get(Own.HOME, {}).get(name, "") for name in HOME_WORDS}
     for n, one in enumerate([*own.get(Own.CATEGORIES, []), *[{"key": "", "label": ""}] * SPARE]):
         form |= {f"{Own.CATEGORIES}-{n}-{name}": one[name] for name in ("key", "label")}
     return form

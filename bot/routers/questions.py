@@ -14,7 +14,7 @@ from aiogram.types import (
 from bot.keyboards import keyboard, press
 from bot.routers.menu import menu
 from bot.routers.scene import Answer, Method, Scene
-from siyu import conversations, feedback, surveys
+from siyu import conversations, feedback, segments, surveys
 from siyu.kit.errors import NotFound, SiyuError
 from siyu.surveys import Asked, Kind, Mark, Pick, Reply, Shared, Skipped, Tick, Ticked, Written
 from siyu.tables import SurveyRun
@@ -103,6 +103,8 @@ def _given(message: Message) -> Shared:
 async def _answered(scene: Scene, run: int, step: int, reply: Reply) -> Answer:
     zone = scene.app.settings.zone
     asked = await surveys.answer(scene.session, scene.fan, run, step, reply, zone=zone, now=scene.now)
+    if isinstance(reply, Shared) and reply.kind is Kind.LOCATION:
+        await segments.note_place(scene.session, scene.fan, reply.text, now=scene.now)
     if asked.rating is not None and asked.answered is not None:
         cause = f"survey:{run}:{asked.answered.key}"
         await feedback.heed(scene.session, scene.fan, asked.rating, cause=cause, now=scene.now)

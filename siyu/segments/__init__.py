@@ -27,6 +27,7 @@ from siyu.segments.membership import (
     tags_of,
     whole,
 )
+from siyu.segments.near_home import note_place
 from siyu.segments.plans import Mode
 from siyu.segments.preview import Preview, Step, everybody, fans_fitting, funnel, overlap, preview
 from siyu.segments.reasons import Explanation, Group, Leaf, explain, explain_rule
@@ -42,7 +43,7 @@ __all__ = [
     "Matrix", "Member", "Mode", "Own", "Preview", "Run", "SegmentView", "Sentence", "Step", "Threshold", "Unit",
     "audience", "change_thresholds", "changes_of", "classification_in_force", "comings", "dimension_of_change",
     "everybody", "explain", "explain_rule", "fans_fitting", "foresee", "funnel", "get_segment", "grouped",
-    "history", "is_due", "levels_of", "list_segments", "matrix", "may_move", "members", "overlap", "own_of",
-    "present", "preview", "recompute", "rule_as_json", "segments_of", "settle", "tags_of", "take_back",
+    "history", "is_due", "levels_of", "list_segments", "matrix", "may_move", "members", "note_place", "overlap",
+    "own_of", "present", "preview", "recompute", "rule_as_json", "segments_of", "settle", "tags_of", "take_back",
     "thresholds_in_force", "thresholds_of", "whole",
 ]  # fmt: skip

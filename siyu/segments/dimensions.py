@@ -35,7 +35,7 @@ class Own(StrEnum):
     INVITES = "invites"  # what a level invites: {level: text}
     CATEGORIES = "categories"  # more levels: [{key, label}]
     GRID = "grid"  # which level each cell of the RFM grid is
-    HOME = "home"  # {country, region} of the community
+    HOME = "home"  # {country, region} of the community; {place, km} of a circle around it
 
 
 @dataclass(frozen=True)

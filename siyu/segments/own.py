@@ -12,7 +12,7 @@ from siyu.segments.shipped.people import ANSWERED, BY_CHANNEL
 
 def made_own(dimension: Dimension, own: Mapping[str, Any]) -> Dimension:
     if dimension.key == "geography" and own.get(Own.HOME):
-        dimension = geography(**own[Own.HOME])
+        dimension = geography(*(own[Own.HOME].get(name, "") for name in ("country", "region")))
     if own.get(Own.CATEGORIES):
         dimension = _with_categories(dimension, own[Own.CATEGORIES])
     if own.get(Own.GRID):

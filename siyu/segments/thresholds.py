@@ -13,6 +13,7 @@ from siyu import audit
 from siyu.audit import Actor
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Invalid
+from siyu.kit.globe import read_place
 from siyu.kit.wording import phrase
 from siyu.segments import definitions
 from siyu.segments.classification import Thresholds
@@ -24,6 +25,7 @@ from siyu.tables import DimensionRule
 
 MOST_CATEGORIES = 50
 LONGEST = 200  # characters of a name or an invitation
+FARTHEST_KM = 20_000  # half way around
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -257,12 +259,29 @@ _WRONG_CELL = {
 
 
 def _home(_dimension: Dimension, value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping) or set(value) - {"country", "region"}:
+    if not isinstance(value, Mapping) or set(value) - {"country", "region", "place", "km"}:
         raise Invalid("the country and the region of the community are needed", where=(Own.HOME,))
     for name, text in value.items():
         if not isinstance(text, str) or len(text) > LONGEST:
             raise Invalid("a text of at most %(most)s characters is needed", where=(Own.HOME, name), most=LONGEST)
-    return {name: text.strip() for name, text in value.items() if text.strip()}
+    home = {name: text.strip() for name, text in value.items() if text.strip()}
+    if "place" in home or "km" in home:
+        _check_circle(home)
+    return home
+
+
+def _check_circle(home: Mapping[str, str]) -> None:
+    """Around the home, for places that fans share; within it lies the region, which therefore has a name."""
+    if "region" not in home:
+        raise Invalid("name the region that lies around this place", where=(Own.HOME, "region"))
+    try:
+        read_place(home.get("place", ""))
+    except Invalid as mistake:
+        mistake.where = (Own.HOME, "place")
+        raise
+    km = home.get("km", "")
+    if not (km.isascii() and km.isdecimal() and len(km) <= 5 and 1 <= int(km) <= FARTHEST_KM):
+        raise Invalid("must lie between %(least)s and %(most)s", where=(Own.HOME, "km"), least=1, most=FARTHEST_KM)
 
 
 def shipped(key: str) -> Dimension:

@@ -8,6 +8,7 @@ from sqlmodel import col, select
 
 from siyu import conversations, fans, followups
 from siyu.app import App
+from siyu.segments import thresholds
 from siyu.surveys import Kind, Question
 from siyu.tables import Conversation, RunState, Survey, SurveyAnswer, SurveyRun
 from tests.asking import a_choice, a_jump, a_question, a_survey, given_attribute, publishes, rewrites
@@ -15,6 +16,7 @@ from tests.bot.chatting import Phone, buttons, of, presses
 from tests.bot.test_chat_wallet import delivered, hire
 from tests.clocks import FakeClock
 from tests.pointing import given_programme
+from tests.trading import BOSS
 
 Json = dict[str, Any]  # Any: as Telegram spells it
 
@@ -250,6 +252,22 @@ async def test_a_place_is_shared_by_telegrams_button(app: App) -> None:
     await mei.send(location={"latitude": 31.2, "longitude": 121.5})
 
     assert await answers(app) == [("q1", "", "31.2, 121.5")]
+
+
+@pytest.mark.parametrize(("longitude", "kept"), [(121.5, {"country": "CN", "region": "上海"}), (120.2, {})])
+async def test_a_place_in_the_circle_around_home_is_the_homes_region(
+    app: App, longitude: float, kept: dict[str, str]
+) -> None:
+    home = {"country": "CN", "region": "上海", "place": "31.23, 121.47", "km": "50"}
+    async with app.database.writing() as session:
+        await thresholds.change(session, BOSS, "geography", thresholds={}, own={"home": home}, now=app.clock())
+    mei, *_ = await asked_at_the_door(app, a_question(Kind.LOCATION))
+
+    await mei.send(location={"latitude": 31.2, "longitude": longitude})
+
+    async with app.database.reading() as session:
+        assert await fans.attributes_of(session, (await mei.fan()).id or 0) == kept
+    assert await answers(app) == [("q1", "", f"31.2, {longitude}")]
 
 
 async def test_who_is_under_way_ends_with_the_version_they_began(app: App) -> None:

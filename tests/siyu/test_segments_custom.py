@@ -232,6 +232,11 @@ async def test_a_category_goes_only_when_no_rule_needs_it(app: App) -> None:
         ("industry", {"categories": [{"key": "tea", "label": " "}]}, ("categories", 0, "label")),
         ("geography", {"home": {"planet": "Mars"}}, ("home",)),
         ("geography", {"home": {"country": {}}}, ("home", "country")),
+        ("geography", {"home": {"place": "31.23, 121.47", "km": "50"}}, ("home", "region")),
+        ("geography", {"home": {"region": "SH", "place": "91, 0", "km": "50"}}, ("home", "place")),
+        ("geography", {"home": {"region": "SH", "km": "50"}}, ("home", "place")),
+        ("geography", {"home": {"region": "SH", "place": "31.23, 121.47", "km": "0"}}, ("home", "km")),
+        ("geography", {"home": {"region": "SH", "place": "31.23, 121.47", "km": "20001"}}, ("home", "km")),
     ],
 )
 async def test_what_is_not_ones_own_to_change_is_refused_with_the_place(
