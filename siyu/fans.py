@@ -4,15 +4,14 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, literal, or_
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from siyu import tombstones
-from siyu.kit.clock import local_day
+from siyu.kit.clock import find_zone, local_day
 from siyu.kit.columns import Instant
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Invalid, NotFound
@@ -161,16 +160,10 @@ async def set_quiet_hours(session: WriteSession, fan: Fan, hours: tuple[int, int
 
 async def set_zone(session: WriteSession, fan: Fan, name: str | None) -> None:
     """The fan's own time zone; None: the community's. Raises Invalid for one that does not exist."""
-    if name is not None and name not in zones():
+    if name is not None and find_zone(name) is None:
         raise Invalid("there is no time zone %(zone)s", where=("zone",), zone=name)
     fan.zone = name
     session.add(fan)
-
-
-@cache
-def zones() -> frozenset[str]:
-    """Every time zone there is; read from the disk once, which takes a while."""
-    return frozenset(available_timezones())
 
 
 async def set_language(session: WriteSession, fan: Fan, language: str) -> None:

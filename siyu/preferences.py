@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from siyu import audit
 from siyu.audit import Actor
+from siyu.kit.clock import find_zone
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.kit.errors import Invalid
 from siyu.kit.wording import phrase
@@ -72,7 +73,7 @@ def is_quiet_for(fan: Sleeper, likes: Preferences, *, house: ZoneInfo, now: date
     end = likes.quiet_to if fan.quiet_to is None else fan.quiet_to
     if beginning is None or end is None:
         return False
-    local = now.astimezone(ZoneInfo(fan.zone) if fan.zone else house)
+    local = now.astimezone(find_zone(fan.zone) or house)
     minute = local.hour * 60 + local.minute
     return (minute - beginning) % MINUTES_A_DAY < (end - beginning) % MINUTES_A_DAY
 
@@ -82,7 +83,7 @@ def quiet_until(fan: Sleeper, likes: Preferences, *, house: ZoneInfo, now: datet
     end = likes.quiet_to if fan.quiet_to is None else fan.quiet_to
     if end is None or not is_quiet_for(fan, likes, house=house, now=now):
         return None
-    local = now.astimezone(ZoneInfo(fan.zone) if fan.zone else house).replace(second=0, microsecond=0)
+    local = now.astimezone(find_zone(fan.zone) or house).replace(second=0, microsecond=0)
     left = (end - local.hour * 60 - local.minute) % MINUTES_A_DAY
     # By the clock on the wall, also in the night in which it is changed.
     return (local + timedelta(minutes=left)).astimezone(UTC)

@@ -13,6 +13,7 @@ from bot.keyboards import in_rows, keyboard, press
 from bot.routers import staff
 from bot.routers.scene import Answer, Method, Scene
 from siyu import consents, fans, topics
+from siyu.kit.clock import find_zone
 from siyu.kit.wording import CHINESE, ENGLISH, words
 from siyu.tables import Fan, Purpose, Topic, Way
 
@@ -216,7 +217,7 @@ def _hours(fan: Fan) -> str:
 
 
 def _zone_of(scene: Scene) -> str:
-    return _city(scene, scene.fan.zone or scene.app.settings.timezone)
+    return _city(scene, _clock_of(scene).key)
 
 
 def _city(scene: Scene, name: str) -> str:
@@ -224,7 +225,11 @@ def _city(scene: Scene, name: str) -> str:
 
 
 def _local(scene: Scene) -> str:
-    return f"{scene.now.astimezone(ZoneInfo(scene.fan.zone or scene.app.settings.timezone)):%H:%M}"
+    return f"{scene.now.astimezone(_clock_of(scene)):%H:%M}"
+
+
+def _clock_of(scene: Scene) -> ZoneInfo:
+    return find_zone(scene.fan.zone) or scene.app.settings.zone
 
 
 def _page_of(zone: str | None) -> int:

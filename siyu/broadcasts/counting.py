@@ -30,10 +30,10 @@ from sqlalchemy import (
 from sqlmodel import col
 
 from siyu import preferences
-from siyu.broadcasts import timing
 from siyu.broadcasts.audience import Whom, declines, members_of, reason_to_skip, reasons_of, wants_only_general
 from siyu.broadcasts.comparing import CONTROL, HELD_OUT, Draws, draws, first_drawn
 from siyu.broadcasts.lots import Ids
+from siyu.kit.clock import find_zone
 from siyu.kit.columns import Instant
 from siyu.kit.database import ReadSession
 from siyu.kit.errors import NotFound
@@ -294,9 +294,7 @@ def _since(beginning: Minutes, minute: Minutes) -> Minutes:
 
 def _minute_of_the_day(clock: Clock) -> ColumnElement[int]:
     clocks = [
-        (col(Fan.zone) == name, literal(_minute(clock.at, found)))
-        for name in clock.zones
-        if (found := timing.find_zone(name))
+        (col(Fan.zone) == name, literal(_minute(clock.at, found))) for name in clock.zones if (found := find_zone(name))
     ]
     home = literal(_minute(clock.at, clock.zone))
     return case(*clocks, else_=home) if clocks else home

@@ -35,8 +35,8 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from siyu import preferences
-from siyu.broadcasts import timing
 from siyu.broadcasts.counting import CAP_WINDOW, CAPPED, QUIET, RESTING
+from siyu.kit.clock import find_zone
 from siyu.kit.database import ReadSession, WriteSession
 from siyu.preferences import Preferences
 from siyu.tables import OWN_HOURS, Broadcast, Delivery, DeliveryState, Fan
@@ -181,7 +181,7 @@ def _since(beginning: Number, minute: Number) -> Number:
 
 def _by_the_fans_clock(customs: Customs, said: Callable[[ZoneInfo], ColumnElement[int]]) -> ColumnElement[int]:
     """What is so in the fan's zone, or else the community's."""
-    zones = {name: zone for name in customs.zones if (zone := timing.find_zone(name))}
+    zones = {name: zone for name in customs.zones if (zone := find_zone(name))}
     own = [(col(Fan.zone) == name, said(zone)) for name, zone in zones.items()]
     return case(*own, else_=said(customs.zone)) if own else said(customs.zone)
 

@@ -5,14 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
-from functools import cache
 from typing import Any, Protocol, assert_never
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, ColumnElement, case, func, literal
 from sqlmodel import col
 
-from siyu.kit.clock import local_day
+from siyu.kit.clock import find_zone, local_day
 from siyu.kit.errors import Invalid
 from siyu.kit.wording import phrase
 from siyu.tables import Fan, Timing
@@ -165,10 +164,6 @@ def read_series(given: object) -> Series:
     return Series(every, _time(given.get("at")), _days(every, given.get("on")), zone)
 
 
-def find_zone(name: object) -> ZoneInfo | None:
-    return ZoneInfo(name) if isinstance(name, str) and name in _known_zones() else None
-
-
 def zone_named(name: object, *, where: tuple[str | int, ...]) -> ZoneInfo:
     """Raises Invalid for a zone that does not exist."""
     zone = find_zone(name)
@@ -249,12 +244,6 @@ def _numbers(given: object) -> Sequence[int]:
     listed = given if isinstance(given, list | tuple) else []
     whole = [one for one in listed if isinstance(one, int) and not isinstance(one, bool)]
     return whole if len(whole) == len(listed) else []
-
-
-@cache
-def _known_zones() -> frozenset[str]:
-    """Read once: it walks over 600 files."""
-    return frozenset(available_timezones())
 
 
 def _at(wall: datetime, zone: ZoneInfo) -> datetime:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
 Clock = Callable[[], datetime]
 
@@ -12,6 +13,17 @@ EPOCH = date(1970, 1, 1)
 def system_clock() -> datetime:
     """The moment it is, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def find_zone(name: object) -> ZoneInfo | None:
+    """None for what is no zone, or none any more: what fans chose is older than the machine's list."""
+    return ZoneInfo(name) if isinstance(name, str) and name in zones() else None
+
+
+@cache
+def zones() -> frozenset[str]:
+    """Every time zone there is; read once, for it walks over 600 files."""
+    return frozenset(available_timezones())
 
 
 def local_day(moment: datetime, zone: ZoneInfo) -> date:

@@ -176,6 +176,8 @@ async def test_nobody_is_thanked_for_what_went_back_or_where_nobody_can_be_reach
         (None, datetime(2026, 3, 4, 16, 0, tzinfo=UTC), datetime(2026, 3, 4, 23, 0, tzinfo=UTC)),
         (None, datetime(2026, 3, 4, 22, 59, 59, tzinfo=UTC), datetime(2026, 3, 4, 23, 0, tzinfo=UTC)),
         (None, datetime(2026, 3, 4, 23, 0, tzinfo=UTC), None),
+        # Chosen long ago, and no zone any more: the house's clock, rather than no reminder for anybody.
+        ("Mars/Base", datetime(2026, 3, 4, 16, 0, tzinfo=UTC), datetime(2026, 3, 4, 23, 0, tzinfo=UTC)),
         # The night of 23 hours, in which Berlin puts its clocks forward.
         ("Europe/Berlin", datetime(2026, 3, 28, 22, 0, tzinfo=UTC), datetime(2026, 3, 29, 5, 0, tzinfo=UTC)),
     ],
