@@ -78,22 +78,14 @@ async def accept(
 
 
 async def settle(database: Database, event_id: int, *, zone: ZoneInfo, now: datetime) -> EventState:
-    """Book one event, and whatever waited for its order. What fails is undone and put aside, never half booked."""
-    try:
-        async with database.writing() as session:
-            event, outcome = await _book(session, event_id, zone=zone, now=now)
-            await _note_outcome(session, event_id, outcome, now=now)
-            held = await _held_for(session, event) if outcome.state is EventState.APPLIED else []
-    except OperationalError:
-        return EventState.RECEIVED  # the database's trouble, not the event's: the job tries again
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is told to a person
-        failed = Outcome(EventState.QUARANTINED, "failed", _clean(f"{type(error).__name__}: {error}")[:1000])
-        async with database.writing() as session:
-            await _note_outcome(session, event_id, failed, now=now)
-        return failed.state
-    for other in held:
-        await settle(database, other, zone=zone, now=now)
-    return outcome.state
+    """Book one event, and whatever waited for its order; what became of the one."""
+    state = await _settle_alone(database, event_id, zone=zone, now=now)
+    if state is EventState.APPLIED:
+        async with database.reading() as session:
+            held = await _held_for(session, await get_event(session, event_id))
+        for other in held:
+            await _settle_alone(database, other, zone=zone, now=now)
+    return state
 
 
 async def settle_left_behind(database: Database, *, zone: ZoneInfo, now: datetime) -> int:
@@ -163,11 +155,10 @@ async def drop(session: WriteSession, actor: Actor, event_id: int, *, now: datet
 
 async def _write_down(session: WriteSession, shop: Shop, topic: str, body: bytes, *, now: datetime) -> int:
     """The event's id; another delivery of the same change is the same event."""
-    key, order_id = _key_of(shop.kind, topic, body)
-    # A person decided by what it said then; the same comes again with the same words.
+    key, order_id, change = _named(shop.kind, topic, body)
     fresh = session.insert(InboundEvent).values(
-        shop_key=shop.key, key=key, order_id=order_id, topic=topic[:128], body=_text(body), state=EventState.RECEIVED,
-        reason="", detail="", deliveries=1, received_at=now,
+        shop_key=shop.key, key=key, order_id=order_id, topic=(topic or change)[:128], body=_text(body),
+        state=EventState.RECEIVED, reason="", detail="", deliveries=1, received_at=now,
     )  # fmt: skip
     once_more = {"deliveries": InboundEvent.__table__.c.deliveries + 1}  # type: ignore[attr-defined]
     written = fresh.on_conflict_do_update(index_elements=["shop_key", "key"], set_=once_more)
@@ -176,32 +167,48 @@ async def _write_down(session: WriteSession, shop: Shop, topic: str, body: bytes
     return int(next(iter(rows))[0])
 
 
-def _key_of(kind: ShopKind, topic: str, body: bytes) -> tuple[str, str | None]:
+def _named(kind: ShopKind, topic: str, body: bytes) -> tuple[str, str | None, str]:
+    """The event's key, its order, and what it tells of it; of what cannot be read, only the key."""
     try:
         telling = READERS[kind](topic, body)
     except Unreadable:
         telling = None
     if telling is None:
-        return f"body:{hash_of(body.hex())}", None
-    return telling.key, telling.order_id
+        return f"body:{hash_of(body.hex())}", None, ""
+    return telling.key, telling.order_id, telling.change.partition("@")[0]
 
 
-async def _book(session: WriteSession, event_id: int, *, zone: ZoneInfo, now: datetime) -> tuple[InboundEvent, Outcome]:
+async def _settle_alone(database: Database, event_id: int, *, zone: ZoneInfo, now: datetime) -> EventState:
+    """What fails is undone and put aside, never half booked."""
+    try:
+        async with database.writing() as session:
+            outcome = await _book(session, event_id, zone=zone, now=now)
+            await _note_outcome(session, event_id, outcome, now=now)
+    except OperationalError:
+        return EventState.RECEIVED  # the database's trouble, not the event's: the job tries again
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told to a person
+        outcome = Outcome(EventState.QUARANTINED, "failed", _clean(f"{type(error).__name__}: {error}")[:1000])
+        async with database.writing() as session:
+            await _note_outcome(session, event_id, outcome, now=now)
+    return outcome.state
+
+
+async def _book(session: WriteSession, event_id: int, *, zone: ZoneInfo, now: datetime) -> Outcome:
     """Its row is ours until the end: two deliveries at once are booked one after the other."""
     mine = update(InboundEvent).where(col(InboundEvent.id) == event_id)
     await session.run(mine.values(deliveries=col(InboundEvent.deliveries)))
     event = await get_event(session, event_id)
     if event.state not in OPEN:
-        return event, Outcome(event.state, event.reason, event.detail, event.fan_id, event.purchase_id)
+        return Outcome(event.state, event.reason, event.detail, event.fan_id, event.purchase_id)
     shop = await session.get(Shop, event.shop_key)
     assert shop is not None, "a foreign key says so"
     try:
         telling = READERS[shop.kind](event.topic, event.body.encode())
     except Unreadable as error:
-        return event, Outcome(EventState.QUARANTINED, "unreadable", str(error)[:1000], event.fan_id)
+        return Outcome(EventState.QUARANTINED, "unreadable", str(error)[:1000], event.fan_id)
     if telling is None:
-        return event, Outcome(EventState.IGNORED, "other_topic")
-    return event, await _book_telling(session, event, telling, zone=zone, now=now)
+        return Outcome(EventState.IGNORED, "other_topic")
+    return await _book_telling(session, event, telling, zone=zone, now=now)
 
 
 async def _book_telling(

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
@@ -101,7 +100,7 @@ def in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def number(text: str) -> int | None:
+def telegram_id(text: str) -> int | None:
     """A Telegram id out of a field that anybody may fill in."""
     tidy = text.strip()
     return int(tidy) if tidy.isascii() and tidy.isdigit() and 0 < len(tidy) <= 15 else None
@@ -121,4 +120,4 @@ def _without_idle_zeros(text: str) -> str:
 
 def times(price: Money, quantity: int, less: Money) -> Money:
     """A line of so many pieces, less its own discount; never below nothing."""
-    return Money(max(0, int(Decimal(price.minor) * quantity) - less.minor), price.currency)
+    return Money(max(0, price.minor * quantity - less.minor), price.currency)

@@ -112,7 +112,7 @@ def _paid(order: Order) -> Paid:
 
 
 def _telegram_id(order: Order) -> int | None:
-    told = (orders.number(str(one.value)) for one in order.note_attributes if one.name == TELEGRAM_FIELD)
+    told = (orders.telegram_id(str(one.value)) for one in order.note_attributes if one.name == TELEGRAM_FIELD)
     return next(filter(None, told), None)
 
 

@@ -83,7 +83,7 @@ def _paid(order: Order, at: datetime) -> Paid:
 
 
 def _telegram_id(order: Order) -> int | None:
-    told = (orders.number(str(meta.value)) for meta in order.meta_data if meta.key in TELEGRAM_FIELDS)
+    told = (orders.telegram_id(str(meta.value)) for meta in order.meta_data if meta.key in TELEGRAM_FIELDS)
     return next(filter(None, told), None)
 
 

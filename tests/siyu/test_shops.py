@@ -53,6 +53,7 @@ async def test_an_order_of_a_till_is_booked_for_its_fan_with_its_lines(app: App)
     assert (product.title, product.active, product.stars_price) == ("Spring tea", False, None)
     event = await the_event(app)
     assert (event.state, event.fan_id, event.purchase_id) == (EventState.APPLIED, mei.id, purchase.id)
+    assert event.topic == "order.paid"
 
 
 @pytest.mark.parametrize("kind", list(ShopKind))
