@@ -1,20 +1,15 @@
 """Any history of two offers that are typed, capped, grouped, stopped and taken back; and twelve mistakes it finds."""
 
-import asyncio
-import shutil
-import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import count
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -24,19 +19,14 @@ from sqlalchemy import true, update
 from sqlmodel import col
 
 from siyu import coupons
-from siyu.app import App, open_app
 from siyu.coupons import claims, codes, handing
 from siyu.kit.clock import end_of_day, local_day
-from siyu.kit.errors import Conflict
-from siyu.settings import Settings
 from siyu.tables import Coupon, Fan, Offer, OfferCode, OfferKind
-from tests import servers
-from tests.clocks import FakeClock
 from tests.effort import examples
-from tests.hunting import is_found
+from tests.hunting import History, is_found
 from tests.siyu.test_coupons_bugs import Bug, Patch, guarded_by, in_stock, in_time, open_
 from tests.siyu.test_coupons_codes import printed
-from tests.trading import BOSS, an_offer, at_the_till, coupon_of, many_fans, redeems, reread
+from tests.trading import BOSS, an_offer, at_the_till, coupon_of, redeems, reread
 
 Result = TypeVar("Result")
 
@@ -57,16 +47,12 @@ class Piece:
     hold_until: datetime | None = None
 
 
-class TwoOffers(RuleBasedStateMachine):
+class TwoOffers(History):
     """One by a word and one a day, one by printed codes; of both a fan holds one good coupon at a time."""
 
     @initialize()
     def open(self) -> None:
-        self.runner = asyncio.Runner()
-        self.folder = Path(tempfile.mkdtemp(prefix="siyu-doors-"))
-        self.clock = FakeClock()
-        self.app: App = open_app(Settings(database_url=servers.fresh_sqlite(self.folder)), clock=self.clock)
-        self.fans: list[Fan] = self.do(many_fans(self.app, 3))
+        self.move_in(fans=3)
         self.ends_at = self.clock.now + timedelta(days=5)
         terms = {"kind": OfferKind.AMOUNT, "value": 100, "stock": STOCK, "per_fan": 2, "stack_group": "seasons"}
         spring = {"shared_code": "SPRING", "daily_cap": A_DAY, "valid_days": 1, "ends_at": self.ends_at}
@@ -199,22 +185,6 @@ class TwoOffers(RuleBasedStateMachine):
             mine = [one.state for one in self.held.values() if one.offer == which]
             row = self.do(reread(self.app, offer))
             assert (row.claimed, row.redeemed) == (len(mine), mine.count("redeemed"))
-
-    def teardown(self) -> None:
-        if hasattr(self, "app"):
-            self.do(self.app.close())
-            self.runner.close()
-            shutil.rmtree(self.folder)
-
-    def do(self, work: Coroutine[Any, Any, Result]) -> Result:  # Any: what asyncio itself declares
-        return self.runner.run(work)
-
-    def tries(self, work: Coroutine[Any, Any, Result]) -> Result | str:  # Any: as above
-        """What came of it, or the word of the refusal."""
-        try:
-            return self.do(work)
-        except Conflict as no:
-            return no.reason
 
     def _type(self, fan: int, text: str, offer: int | None, key: str) -> None:
         """`offer`: whose code it is, None where it is nobody's or somebody else's."""

@@ -1,28 +1,19 @@
 """Any history of one small offer, against a model of a page: what is granted, refused, and left in the books."""
 
-import asyncio
-import shutil
-import tempfile
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from siyu import coupons
-from siyu.app import App, open_app
 from siyu.kit.clock import end_of_day, local_day
-from siyu.kit.errors import Conflict
-from siyu.settings import Settings
-from siyu.tables import Fan, OfferKind
-from tests import servers
-from tests.clocks import FakeClock
+from siyu.tables import OfferKind
 from tests.effort import examples
+from tests.hunting import History
 from tests.trading import (
     BOSS,
     a_sale,
@@ -31,7 +22,6 @@ from tests.trading import (
     breaches,
     claims,
     coupon_of,
-    many_fans,
     records,
     redeems,
     refunds,
@@ -54,17 +44,12 @@ class Held:
     slips: list[str] = field(default_factory=list)
 
 
-class OneOffer(RuleBasedStateMachine):
+class OneOffer(History):
     """Three fans, four coupons, a budget for two and a half of them."""
 
     @initialize()
     def open(self) -> None:
-        self.runner = asyncio.Runner()
-        self.folder = Path(tempfile.mkdtemp(prefix="siyu-history-"))
-        self.clock = FakeClock()
-        url = servers.fresh_sqlite(self.folder)
-        self.app: App = open_app(Settings(database_url=url), clock=self.clock)
-        self.fans: list[Fan] = self.do(many_fans(self.app, 3))
+        self.move_in(fans=3)
         self.ends_at = self.clock.now + timedelta(days=4)
         terms = {"kind": OfferKind.AMOUNT, "value": VALUE, "stock": STOCK, "per_fan": PER_FAN, "budget_minor": BUDGET}
         limits = {"min_spend_minor": LEAST, "valid_days": DAYS, "ends_at": self.ends_at}
@@ -177,22 +162,6 @@ class OneOffer(RuleBasedStateMachine):
         row = self.do(reread(self.app, self.offer))
         used = sum(held.used for held in self.held.values())
         assert (row.claimed, row.redeemed, row.spent_minor) == (len(self.held), used, used * VALUE)
-
-    def teardown(self) -> None:
-        if hasattr(self, "app"):
-            self.do(self.app.close())
-            self.runner.close()
-            shutil.rmtree(self.folder)
-
-    def do(self, work: Coroutine[Any, Any, Result]) -> Result:  # Any: what asyncio itself declares
-        return self.runner.run(work)
-
-    def tries(self, work: Coroutine[Any, Any, Result]) -> Result | str:  # Any: as above
-        """What came of it, or the word of the refusal."""
-        try:
-            return self.do(work)
-        except Conflict as no:
-            return no.reason
 
     def _claim_due(self, fan: int, key: str) -> str:
         if (fan, key) in self.taken:

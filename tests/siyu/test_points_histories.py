@@ -1,31 +1,21 @@
 """Any history of two fans' points, against a model of a page: what is given, refused, owed, lost, and in the books."""
 
-import asyncio
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from siyu import points
-from siyu.app import App, open_app
 from siyu.kit.books import Breach
 from siyu.kit.clock import end_of_day, local_day
-from siyu.kit.errors import Conflict
-from siyu.settings import Settings
-from siyu.tables import Fan
-from tests import servers
-from tests.clocks import FakeClock
 from tests.effort import examples
+from tests.hunting import History
 from tests.pointing import checks_in, earns, given_programme, given_tiers, sets, spends, takes_back
-from tests.trading import BOSS, a_sale, many_fans, records, refunds
+from tests.trading import BOSS, a_sale, records, refunds
 
 Result = TypeVar("Result")
 
@@ -59,16 +49,12 @@ class Step:
     falls_at: datetime | None = None
 
 
-class TwoAccounts(RuleBasedStateMachine):
+class TwoAccounts(History):
     """Questionnaires with a cap that run out, check-ins, purchases with refunds, hands, coupons, and two tiers."""
 
     @initialize()
     def open(self) -> None:
-        self.runner = asyncio.Runner()
-        self.folder = Path(tempfile.mkdtemp(prefix="siyu-points-"))
-        self.clock = FakeClock()
-        self.app: App = open_app(Settings(database_url=servers.fresh_sqlite(self.folder)), clock=self.clock)
-        self.fans: list[Fan] = self.do(many_fans(self.app, 2))
+        self.move_in(fans=2)
         self.do(given_programme(self.app))
         self.do(sets(self.app, "survey", amount=AMOUNT, daily_cap=CAP, valid_days=DAYS))
         self.do(sets(self.app, "purchase", amount=1, valid_days=DAYS + 1))
@@ -219,22 +205,6 @@ class TwoAccounts(RuleBasedStateMachine):
             assert (shown.balance, shown.owed) == (self._has(fan), self.owed[fan])
             assert (shown.expiring, shown.expires_at) == self._next_to_run_out(fan)
             assert Step(shown.tier.rank if shown.tier else 0, shown.falls_at) == self.steps[fan]
-
-    def teardown(self) -> None:
-        if hasattr(self, "app"):
-            self.do(self.app.close())
-            self.runner.close()
-            shutil.rmtree(self.folder)
-
-    def do(self, work: Coroutine[Any, Any, Result]) -> Result:  # Any: what asyncio itself declares
-        return self.runner.run(work)
-
-    def tries(self, work: Coroutine[Any, Any, Result]) -> Result | str:  # Any: as above
-        """What came of it, or the word of the refusal."""
-        try:
-            return self.do(work)
-        except Conflict as no:
-            return no.reason
 
     def _answer(self, fan: int, cause: str) -> None:
         due = 0 if f"survey:{cause}" in self.lots else min(self._worth(fan, AMOUNT), CAP - self._lately(fan))
