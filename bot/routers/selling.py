@@ -19,7 +19,6 @@ from bot.keyboards import in_rows, keyboard, press
 from bot.routers import staff
 from bot.routers.menu import unknown
 from bot.routers.scene import Answer, Method, Scene
-from bot.routers.support import title
 from siyu import catalogue, conversations, coupons, fans, operators, purchases
 from siyu.catalogue import price_in_money
 from siyu.kit.codes import is_well_formed, tidy
@@ -313,7 +312,8 @@ async def _take_back(scene: Scene, operator: Operator, purchase_id: int) -> Answ
         zone=scene.app.settings.zone,
         now=scene.now,
     )
-    fan, what = await fans.get_fan_by_id(scene.session, purchase.fan_id), title(lines.get(purchase_id, []))
+    fan, (line,) = await fans.get_fan_by_id(scene.session, purchase.fan_id), lines[purchase_id]
+    what = _told(line.name or line.sku, line.quantity)
     paid = Money(purchase.amount_minor, purchase.currency)
     done = scene.show(scene.voice.tell("sell_undone", fan=fan, what=what, paid=paid))
     return [done, *_word(scene, fan, "sold_back", what, purchase)]
