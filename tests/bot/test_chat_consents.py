@@ -15,6 +15,7 @@ from tests.admin.seen import seen
 from tests.admin.visitors import browser
 from tests.bot.chatting import Json, Phone, of, presses
 from tests.clocks import FakeClock
+from tests.people import given_fan
 
 # Of the sentences that fans were shown, by version: another sentence needs another number.
 SHOWN = {
@@ -129,6 +130,15 @@ async def test_an_operator_sees_what_a_fan_agreed_to_and_from_when(app: App) -> 
     assert "What they agreed to" in page
     assert "told at the start, text no. 1" in page
     assert "in the settings, text no. 1" in page
+
+
+async def test_nobody_agreed_to_anything_by_being_imported(app: App) -> None:
+    await given_fan(app, telegram_id=502, talks=False)
+    async with browser(app, Role.VIEWER) as viewer:
+        page = seen((await viewer.get("/fans/502")).text)
+
+    assert "not asked" in page
+    assert "Nothing was written down" in page
 
 
 async def test_a_fan_who_chose_a_language_finds_the_commands_in_it(app: App) -> None:
