@@ -65,3 +65,22 @@ async def test_the_product_itself_greets_a_newcomer(house: App, sandbox: Sandbox
 
     async with house.database.reading() as session:
         assert await session.all(select(Fan.telegram_id)) == [mei.telegram_id]
+
+
+async def test_the_button_beside_the_typing_box_opens_the_commands_in_the_fans_own_language(
+    house: App, sandbox: Sandbox
+) -> None:
+    profile = sandbox.world.profile
+    async with running(house):
+        mei = sandbox.add_person(name="梅", language="zh-hans")
+        mei.start("")
+        await mei.hears("欢迎")
+        usual = profile.commands_for(mei.telegram_id, "en")
+        mei.says("/settings")
+        await mei.hears("设置")
+        mei.presses("English")
+        await until(lambda: profile.commands_for(mei.telegram_id, "zh") == usual)
+
+    assert profile.menu_button(mei.telegram_id) == {"type": "commands"}
+    assert {"shop", "wallet", "settings", "privacy"} <= {one["command"] for one in usual}
+    assert "admin" not in {one["command"] for one in usual}
