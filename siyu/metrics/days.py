@@ -1,5 +1,6 @@
 """fan_day: what each fan did on each local day, counted again from the facts where something changed."""
 
+from dataclasses import dataclass
 from functools import cache
 
 from sqlalchemy import (
@@ -34,6 +35,7 @@ def capture_dirty(batch: Batch, given: Params) -> None:
     """Stage which days have new facts up to as_of; facts written later keep their rows."""
     batch.run(_capture(), given)
     batch.run(_captured_days(), given)
+    stage.count(batch, stage.dirty_days)
     # Whether a product was looked at before changes what a later day's look at it says.
     batch.run(stage.add(batch.dialect, stage.dirty_days, _later_days_with_views()))
 
@@ -44,9 +46,18 @@ def stage_paid_back(batch: Batch, given: Params, *, everywhere: bool) -> None:
 
 
 def find_drift(batch: Batch, given: Params) -> None:
-    """Stage every day that stands otherwise than the facts say."""
-    for differing in (_interactions_differ(), _purchases_differ(), _nothing_left(), _with_invoices()):
-        batch.run(stage.add(batch.dialect, stage.dirty_days, differing), given)
+    """Stage every day that stands otherwise than the facts say.
+
+    As nearly always there is none: as many days stand as have facts, and each of those stands right. Only where the
+    three numbers differ is asked which days they are.
+    """
+    standing = batch.rows(_days_that_stand())[0]
+    for facts, stand in zip((_interactions(), _purchases()), standing, strict=True):
+        with_facts, right = batch.rows(facts.compared, given)[0]
+        if not with_facts == right == stand:
+            batch.run(stage.add(batch.dialect, stage.dirty_days, facts.differing), given)
+            batch.run(stage.add(batch.dialect, stage.dirty_days, facts.nothing_left), given)
+    batch.run(stage.add(batch.dialect, stage.dirty_days, _with_invoices()), given)
 
 
 def count_again(batch: Batch, given: Params) -> None:
@@ -135,11 +146,11 @@ def _is_empty() -> ColumnElement[bool]:
 
 
 def _later_days_with_views() -> Rows:
-    """Asked fan by fan: a join would walk over everybody's days."""
-    dirty = stage.dirty_days.alias("dirty")
-    first = select(func.min(dirty.c.day)).where(dirty.c.fan_id == fan_day.c.fan_id).scalar_subquery()
-    theirs = fan_day.c.fan_id.in_(select(stage.dirty_days.c.fan_id))
-    return select(fan_day.c.fan_id, fan_day.c.day).where(theirs, fan_day.c.views > 0, fan_day.c.day > first)
+    """From the first staged day of each on: a range of the key, which for a fact of today is empty."""
+    dirty = stage.dirty_days.c
+    first = select(dirty.fan_id, func.min(dirty.day).label("day")).group_by(dirty.fan_id).subquery()
+    later = and_(fan_day.c.fan_id == first.c.fan_id, fan_day.c.day > first.c.day)
+    return select(fan_day.c.fan_id, fan_day.c.day).join_from(first, fan_day, later).where(fan_day.c.views > 0)
 
 
 def _with_invoices() -> Rows:
@@ -147,41 +158,45 @@ def _with_invoices() -> Rows:
     return select(checkout.c.fan_id, checkout.c.day).where(literal(True)).distinct()
 
 
-def _interactions_differ() -> Rows:
+@dataclass(frozen=True)
+class _Facts:
+    """Facts of a kind, counted by day, and the days that stand held against them."""
+
+    compared: Rows  # how many days have such facts, and how many of those stand right
+    differing: Rows  # days that stand otherwise, or not at all
+    nothing_left: Rows  # days that stand without a fact to carry them
+
+
+@cache
+def _days_that_stand() -> Rows:
+    """With interactions, and with purchases."""
+    return select(*(func.count().filter(number > 0) for number in (fan_day.c.interactions, fan_day.c.purchases)))
+
+
+@cache
+def _interactions() -> _Facts:
     counted = _interactions_by_day(interaction).where(interaction.c.at <= AS_OF).subquery()
-    return _differs(
-        counted,
-        fan_day.c.interactions != counted.c.interactions,
-        fan_day.c.views != counted.c.views,
-        fan_day.c.last_interaction_at.is_distinct_from(counted.c.last_interaction_at),
-    )
+    carried = select(interaction.c.id).where(_same_day(interaction, fan_day), interaction.c.at <= AS_OF).exists()
+    return _facts(counted, ("interactions", "views", "last_interaction_at"), carried)
 
 
-def _purchases_differ() -> Rows:
+@cache
+def _purchases() -> _Facts:
     counting = and_(purchase.c.paid_at <= AS_OF, _counts())
-    counted = _purchases_by_day(purchase).select_from(_with_paid_back(purchase)).where(counting).subquery()
-    return _differs(
-        counted,
-        fan_day.c.purchases != counted.c.purchases,
-        fan_day.c.spend_minor != counted.c.spend_minor,
-        fan_day.c.first_purchase_at.is_distinct_from(counted.c.first_purchase_at),
-        fan_day.c.last_purchase_at.is_distinct_from(counted.c.last_purchase_at),
-    )
+    sales = _with_paid_back(purchase)
+    counted = _purchases_by_day(purchase).select_from(sales).where(counting).subquery()
+    carried = select(purchase.c.id).select_from(sales).where(_same_day(purchase, fan_day), counting).exists()
+    return _facts(counted, ("purchases", "spend_minor", "first_purchase_at", "last_purchase_at"), carried)
 
 
-def _differs(counted: FromClause, *differences: ColumnElement[bool]) -> Rows:
-    missing = fan_day.c.fan_id.is_(None)
+def _facts(counted: FromClause, names: tuple[str, ...], carried: ColumnElement[bool]) -> _Facts:
+    """The first of the names is how many facts a day has."""
+    same = and_(*(fan_day.c[name].is_not_distinct_from(counted.c[name]) for name in names))
     joined = counted.outerjoin(fan_day, _same_day(fan_day, counted))
-    return select(counted.c.fan_id, counted.c.day).select_from(joined).where(or_(missing, *differences))
-
-
-def _nothing_left() -> Rows:
-    """Days that stand without a fact to carry them."""
-    did = select(interaction.c.id).where(_same_day(interaction, fan_day), interaction.c.at <= AS_OF).exists()
-    counting = and_(_same_day(purchase, fan_day), purchase.c.paid_at <= AS_OF, _counts())
-    bought = select(purchase.c.id).select_from(_with_paid_back(purchase)).where(counting).exists()
-    return select(fan_day.c.fan_id, fan_day.c.day).where(
-        or_(and_(fan_day.c.interactions > 0, ~did), and_(fan_day.c.purchases > 0, ~bought))
+    return _Facts(
+        select(func.count(), func.count(case((same, 1)))).select_from(joined),
+        select(counted.c.fan_id, counted.c.day).select_from(joined).where(~same),
+        select(fan_day.c.fan_id, fan_day.c.day).where(fan_day.c[names[0]] > 0, ~carried),
     )
 
 
