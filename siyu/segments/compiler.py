@@ -52,6 +52,7 @@ from siyu.segments.rules import (
     Was,
     leaves,
 )
+from siyu.segments.traits import Trait, trait_of
 from siyu.tables import AsOf, Fan, FanAttribute, FanInterest, FanLevel, FanMetrics, FanTag, Interaction, LevelChange
 
 COMPARE: Mapping[Op, Callable[[Any, Any], Any]] = {  # Any: columns and numbers alike
@@ -76,10 +77,16 @@ class Scope:
     anew: bool = False  # in a run that works out every fan's interests
     letters: Mapping[str, ColumnElement[str]] = field(default_factory=dict)  # of dimensions, where known already
     sets: Mapping[str, ColumnElement[bool]] = field(default_factory=dict)  # who is in saved segments, where known
+    traits: Mapping[Trait, ColumnElement[Any]] = field(default_factory=dict)  # Any: a word, or how often
 
     @property
     def fan_id(self) -> ColumnElement[int]:
         return self.rows.c.fan_id
+
+    def trait(self, leaf: Leaf) -> ColumnElement[Any] | None:
+        """What the condition asks for, where that was found already; NULL where there is nothing."""
+        asked = trait_of(leaf)
+        return None if asked is None else self.traits.get(asked)
 
 
 def level_in(dimension: Dimension, scope: Scope) -> ColumnElement[str]:
@@ -177,32 +184,43 @@ def _in_segment(leaf: InSegment, scope: Scope) -> ColumnElement[bool]:
 
 
 def _tagged(leaf: Tagged, scope: Scope) -> ColumnElement[bool]:
-    by_hand = _any_of(select(tag.c.fan_id).where(tag.c.tag == leaf.tag), tag.c.fan_id, scope)
+    known = scope.trait(leaf)
+    if known is None:
+        by_hand = _any_of(select(tag.c.fan_id).where(tag.c.tag == leaf.tag), tag.c.fan_id, scope)
+    else:
+        by_hand = func.coalesce(known > 0, false())
     rule = scope.classification.rule_of_tag(leaf.tag)
     return by_hand if rule is None else or_(by_hand, holds(rule, scope))
 
 
 def _attribute(leaf: Attribute, scope: Scope) -> ColumnElement[bool]:
-    value = attribute.c.value
+    known = scope.trait(leaf)
+    if known is not None:
+        return func.coalesce(_matches(leaf, known), false())
+    fits = select(attribute.c.fan_id).where(attribute.c.name == leaf.attribute, _matches(leaf, attribute.c.value))
+    return _any_of(fits, attribute.c.fan_id, scope)
+
+
+def _matches(leaf: Attribute, value: ColumnElement[str]) -> ColumnElement[bool]:
     match leaf.op:
         case Match.IS:
-            fits = value == leaf.value
+            return value == leaf.value
         case Match.IS_NOT:
-            fits = value != leaf.value
+            return value != leaf.value
         case Match.ONE_OF:
-            fits = value.in_(leaf.value or ())
+            return value.in_(leaf.value or ())
         case Match.CONTAINS:
-            fits = value.icontains(leaf.value, autoescape=True)
+            return value.icontains(leaf.value, autoescape=True)
         case Match.KNOWN:
-            fits = value != ""
+            return value != ""
         case _ as never:
             assert_never(never)
-    return _any_of(
-        select(attribute.c.fan_id).where(attribute.c.name == leaf.attribute, fits), attribute.c.fan_id, scope
-    )
 
 
 def _did(leaf: Did, scope: Scope) -> ColumnElement[bool]:
+    known = scope.trait(leaf)
+    if known is not None:
+        return func.coalesce(known >= _wide(leaf.at_least), false())
     deeds = (did.c.kind == leaf.did, did.c.day > TODAY - leaf.days, did.c.at <= AS_OF)
     if scope.everybody:
         often = select(did.c.fan_id).where(*deeds).group_by(did.c.fan_id)
@@ -248,8 +266,11 @@ def _cell(parts: int, scope: Scope) -> ColumnElement[int]:
 
 
 def _channel(leaf: Channel, scope: Scope) -> ColumnElement[bool]:
-    named = func.lower(fan.c.source_channel)
+    known = scope.trait(leaf)
+    named = func.lower(fan.c.source_channel) if known is None else known
     fits = named.not_in(leaf.channels) if leaf.other else named.in_(leaf.channels)
+    if known is not None:
+        return func.coalesce(fits, false())
     return _any_of(select(fan.c.id).where(fits), fan.c.id, scope)
 
 
