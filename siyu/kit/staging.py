@@ -51,7 +51,7 @@ class Batch:
         result = self._connection.execute(statement, params, execution_options={"preserve_rowcount": True})
         return int(result.rowcount)
 
-    def run_many(self, statement: Executable, rows: Sequence[Params]) -> None:
+    def run_many(self, statement: Executable, rows: Params | Sequence[Params]) -> None:
         """The same statement for many rows in one trip."""
         if rows:
             self._connection.execute(statement, rows)
@@ -174,6 +174,18 @@ def insert_into(dialect: str, model: type[SQLModel] | Table) -> "sqlite.Insert |
     """An INSERT that knows ON CONFLICT; both dialects spell it alike."""
     table = model if isinstance(model, Table) else inspect(model).local_table
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+def insert_rows(
+    dialect: str, model: type[SQLModel] | Table, rows: Sequence[Params]
+) -> "tuple[sqlite.Insert | postgresql.Insert, Params | Sequence[Params]]":
+    """An INSERT of at least one row that knows ON CONFLICT, and what to give it: on PostgreSQL column by column, where
+    a thousand rows were 10,000 parameters and took twice as long."""
+    new = insert_into(dialect, model)
+    if dialect != "postgresql":
+        return new, rows
+    names = tuple(rows[0])
+    return new.from_select(list(names), columns_of(model, names)), by_column(rows)
 
 
 def by_column(rows: Sequence[Params]) -> Params:

@@ -4,7 +4,7 @@ A full run finds them by one sort of each measure. After that a cut is moved by 
 of buyers below it: a few steps in an index, whatever the number of buyers.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import groupby
@@ -59,11 +59,13 @@ def stored(batch: Batch) -> Places:
     return {(measure, k, n): Place(*place) for measure, k, n, *place in rows}
 
 
-def find(batch: Batch, wanted: Iterable[Cut], before: Places) -> Places:
-    """The cuts as they are with the staged fans' new numbers."""
-    found: dict[Key, Place] = {}
-    for measure, cuts in groupby(sorted(wanted, key=lambda cut: cut.key), key=lambda cut: cut.measure):
-        found |= _of_measure(batch, measure, list(cuts), before)
+def find(batch: Batch, wanted: Iterable[Cut], before: Places, *, everybody: bool) -> Places:
+    """The cuts as they are with the staged fans' new numbers; if those are everybody's, counted from them alone."""
+    cuts = sorted(wanted, key=lambda cut: cut.key)
+    known = [cut for cut in cuts if cut.key in before]
+    found = _moved_on(batch, known, before, everybody=everybody) if known else {}
+    for measure, new in groupby((cut for cut in cuts if cut.key not in found), key=lambda cut: cut.measure):
+        found |= _sorted_out(batch, measure, list(new))
     return found
 
 
@@ -91,19 +93,6 @@ def values(places: Places) -> Cuts:
     return {key: place.value for key, place in places.items() if place.buyers}
 
 
-def _of_measure(batch: Batch, measure: str, cuts: Sequence[Cut], before: Places) -> Places:
-    known = {cut.key: before[cut.key] for cut in cuts if cut.key in before}
-    if len(known) < len(cuts):
-        return _sorted_out(batch, measure, cuts)
-    moved = dict(zip(known, _moved(batch, measure, cuts, known), strict=True))
-    # Where there was nobody before, there is no value to start from.
-    return _sorted_out(batch, measure, cuts) if _are_the_first(known, moved) else moved
-
-
-def _are_the_first(known: Places, moved: Places) -> bool:
-    return any(place.buyers and not known[key].buyers for key, place in moved.items())
-
-
 def _sorted_out(batch: Batch, measure: str, cuts: Sequence[Cut]) -> Places:
     """By one sort of all buyers."""
     everybody = _merged(measure, _any)
@@ -125,29 +114,43 @@ def _counted(batch: Batch, everybody: Subquery, values: Mapping[Key, int], buyer
     return {key: Place(limit, next(counts), next(counts), buyers) for key, limit in values.items()}
 
 
-def _moved(batch: Batch, measure: str, cuts: Sequence[Cut], known: Places) -> Iterator[Place]:
-    """Each cut with the staged fans counted, and at the value that has its rank now."""
-    values = {f"cut_{n}": known[cut.key].value for n, cut in enumerate(cuts)}
-    changes = iter(batch.rows(_changes(measure, len(cuts)), values)[0])
-    joined = next(changes)
+def _moved_on(batch: Batch, cuts: Sequence[Cut], before: Places, *, everybody: bool) -> dict[Key, Place]:
+    """Each cut with the staged fans counted, and at the value that has its rank now; all in one question.
+
+    A value with fewer below it than the rank, and no fewer up to it, is the cut, wherever it is known from.
+    """
+    values = {f"cut_{n}": before[cut.key].value for n, cut in enumerate(cuts)}
+    numbers = iter(batch.rows(_changes(tuple(cut.measure for cut in cuts), everybody=everybody), values)[0])
+    found = {}
     for cut in cuts:
-        place = known[cut.key]
-        shifted = Place(place.value, place.below + next(changes), place.upto + next(changes), place.buyers + joined)
-        settles = place.buyers and shifted.buyers
-        yield _settled(batch, measure, shifted, _rank(cut, shifted.buyers)) if settles else shifted
+        old = before[cut.key]
+        start = Place(old.value, 0, 0, 0) if everybody else old
+        place = Place(old.value, start.below + next(numbers), start.upto + next(numbers), start.buyers + next(numbers))
+        if not place.buyers:
+            found[cut.key] = place
+        elif old.buyers:  # where there was nobody before, there is no value to start from
+            found[cut.key] = _settled(batch, cut.measure, place, _rank(cut, place.buyers))
+    return found
 
 
 @lru_cache
-def _changes(measure: str, cuts: int) -> Rows:
-    """By how much the staged fans change the number of buyers, and of those below and up to each value."""
-    new, old = (_value_of(rows, measure) for rows in (stage.metrics, fan_metrics))
-    pairs: list[tuple[ColumnElement[bool], ColumnElement[bool]]] = [(new.is_not(None), old.is_not(None))]
-    for value in (bindparam(f"cut_{n}", type_=BigInteger()) for n in range(cuts)):
-        pairs += [(new < value, old < value), (new <= value, old <= value)]
-    sums = (func.coalesce(func.sum(_one_if(now) - _one_if(before)), 0) for now, before in pairs)
-    return select(*sums).select_from(
-        stage.metrics.outerjoin(fan_metrics, fan_metrics.c.fan_id == stage.metrics.c.fan_id)
-    )
+def _changes(measures: Sequence[str], *, everybody: bool) -> Rows:
+    """By how much the staged fans change the number of those below and up to each value, and of all buyers."""
+    sums = []
+    for n, measure in enumerate(measures):
+        limit = bindparam(f"cut_{n}", type_=BigInteger())
+        new, old = (_value_of(rows, measure) for rows in (stage.metrics, fan_metrics))
+        for now, then in ((new < limit, old < limit), (new <= limit, old <= limit), (_there(new), _there(old))):
+            change = _one_if(now) if everybody else _one_if(now) - _one_if(then)
+            sums.append(func.coalesce(func.sum(change), 0))
+    if everybody:
+        return select(*sums).where(affected.is_buyer(stage.metrics))
+    joined = stage.metrics.outerjoin(fan_metrics, fan_metrics.c.fan_id == stage.metrics.c.fan_id)
+    return select(*sums).select_from(joined)
+
+
+def _there(value: ColumnElement[int]) -> ColumnElement[bool]:
+    return value.is_not(None)
 
 
 def _settled(batch: Batch, measure: str, place: Place, rank: int) -> Place:

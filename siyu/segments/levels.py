@@ -70,23 +70,40 @@ MOST_MOVED = 30_000
 FANS_AT_ONCE = 1_000
 
 
-def stage_levels(batch: Batch, given: Params, task: Task) -> None:
-    """Stage the levels that differ from those that stand.
+def stage_places(batch: Batch, given: Params, task: Task) -> None:
+    """Where every staged fan stands by the rules, before anybody is held against the levels that stand."""
+    everybody = task.everybody or bool(task.redefined)
+    asked_anew = None if task.everybody else task.redefined
+    places.stage_places(batch, given, task.layout, everybody=everybody, asked_anew=asked_anew)
+
+
+def stage_levels(batch: Batch, given: Params, task: Task, held: Mapping[str, int]) -> None:
+    """Stage the levels that differ from those that stand; `held`: how many places each dimension has, if counted.
 
     Coming back from a look at another time, those that stood before it count, and whatever the look moved is staged.
     """
     if task.coming_back:
         batch.run(insert(stage.standing).from_select(stage.standing.c.keys(), _before_the_look()))
-    everybody = task.everybody or bool(task.redefined)
-    asked_anew = None if task.everybody else task.redefined
-    places.stage_places(batch, given, task.layout, everybody=everybody, asked_anew=asked_anew)
     # A full run believes no word: whatever stands otherwise is put right.
     moved = None if task.everybody else moved_words(batch, task)
     for key in classification(task.definitions).by_key:
-        if key not in task.straight and (moved is None or key in task.redefined):
+        asked = moved is None or key in task.redefined
+        if asked and key not in task.straight and not _all_stand_right(batch, task, key, held):
             batch.run(_differing(task, key), given)
     if moved is not None:
         _stage_moves(batch, given, task, moved)
+
+
+def _all_stand_right(batch: Batch, task: Task, key: str, held: Mapping[str, int]) -> bool:
+    """As many stand in it as have a place in it, and every one of them where that place is.
+
+    As nearly always in a full run. Seen from those who stand: for 40 small segments a third of the time it takes to
+    look from everybody's places for whoever stands otherwise.
+    """
+    if not task.everybody or task.coming_back:
+        return False
+    standing, right = batch.rows(_standing_right(task.layout, key))[0]
+    return bool(standing == right == held[key])
 
 
 def write_changes(
@@ -197,6 +214,16 @@ def _since_when() -> Update:
     unknown = and_(staged.old_level.is_not(None), staged.old_since.is_(None))
     values = {"old_since": fan_level.c.since, "old_day": fan_level.c.since_day}
     return update(stage.levels).where(same, unknown).values(values)
+
+
+@lru_cache(maxsize=1024)
+def _standing_right(layout: Layout, key: str) -> Rows:
+    """How many stand in a dimension, and how many of them where their places are."""
+    dimension = classification(layout.definitions).by_key[key]
+    staged, place = place_of(dimension, layout.definitions)
+    right = func.count(case((level_at(dimension, place) == fan_level.c.level, 1)))
+    joined = fan_level.outerjoin(staged, staged.c.fan_id == fan_level.c.fan_id)
+    return select(func.count(), right).select_from(joined).where(fan_level.c.dimension == key)
 
 
 @lru_cache(maxsize=4096)

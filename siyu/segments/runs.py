@@ -28,7 +28,7 @@ from siyu.metrics.stage import Cause
 from siyu.segments import definitions, levels, writing
 from siyu.segments.meaning import classification
 from siyu.segments.plans import Computed, Mode, Overtaken, Plan
-from siyu.segments.sizes import came_first, kept_in, moves_of, sizes_of
+from siyu.segments.sizes import came_first, count_anew, held_in, kept_in, moves_of, sizes_of
 from siyu.tables import AsOf, DirtyDay, JobRun
 
 LEASE = "recompute"
@@ -234,18 +234,21 @@ def _compute(batch: Batch, plan: Plan, given: Params) -> Computed:
     sums.stage_as_they_stand(batch)
     wanted = plan.classification.cuts
     given = {**given, "cooled": cooling(plan.day), **cuts.parameters(wanted, cuts.values(places))}
-    levels.stage_levels(batch, given, plan.task)
+    levels.stage_places(batch, given, plan.task)
+    counted = count_anew(batch, plan.task, first=plan.before is None)
+    levels.stage_levels(batch, given, plan.task, held_in(counted))
     stage.count(batch, stage.levels)
     sums.find_changed(batch)
     moves = moves_of(batch, plan.definitions)
-    sizes = sizes_of(batch, plan.task, moves, day=plan.before.day if plan.before else None)
+    sizes = sizes_of(batch, plan.task, moves, counted, day=plan.before.day if plan.before else None)
     straight = kept_in(sizes, plan.task.straight)
     moved = {**levels.moved_by_dimension(batch), **straight}
+    rows = writing.rows_of(batch) + sum(straight.values())
     return Computed(
         touched=batch.one(select(func.count()).select_from(stage.fans)),
-        rows=writing.rows_of(batch) + sum(straight.values()),
-        parts=writing.parts_of(batch),
-        word_parts=writing.word_parts_of(batch),
+        rows=rows,
+        parts=writing.parts_of(batch, rows),
+        word_parts=writing.word_parts_of(batch, rows),
         first=plan.task.first,
         moved=moved,
         history_parts={} if plan.look or plan.coming_back else writing.history_parts_of(batch, plan, moved),
@@ -272,9 +275,10 @@ def _stage_others(batch: Batch, plan: Plan) -> None:
 
 def _place_among_buyers(batch: Batch, plan: Plan) -> Places:
     """The cuts as they are now, with everybody staged whom one of them passed."""
-    before = {} if plan.anew else cuts.stored(batch)
-    places = cuts.find(batch, plan.classification.cuts, before)
-    cuts.stage_passed(batch, before, places)
+    before = cuts.stored(batch)
+    places = cuts.find(batch, plan.classification.cuts, before, everybody=plan.anew)
+    if not plan.anew:
+        cuts.stage_passed(batch, before, places)
     return places
 
 

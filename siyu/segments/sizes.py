@@ -22,7 +22,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from siyu.kit.staging import Batch, Params
+from siyu.kit.staging import Batch, Params, insert_rows
 from siyu.metrics import stage
 from siyu.metrics.stage import Rows
 from siyu.segments import places
@@ -53,6 +53,7 @@ class Size:
 
 
 Sizes = Mapping[tuple[str, str], Size]  # by dimension and level
+Counted = Sizes  # of some dimensions, in all their levels
 Moves = Mapping[tuple[str, str], Move]
 
 
@@ -63,17 +64,19 @@ def moves_of(batch: Batch, definitions: str) -> Moves:
     return {(dimension, level): Move(*counts) for dimension, level, *counts in counted}
 
 
-def sizes_of(batch: Batch, task: Task, moves: Moves, *, day: date | None) -> Sizes:
-    """As they will be: everybody counted, or what the lists showed last, moved on by what the staged fans do."""
+def count_anew(batch: Batch, task: Task, *, first: bool) -> Counted:
+    """Every level whose size is not known from before, counted from the staged places."""
     everything = classification(task.definitions).everything
-    anew = [d.key for d in everything if day is None or task.everybody or d.key in task.redefined]
+    anew = [d.key for d in everything if first or task.everybody or d.key in task.redefined]
     counted = places.count(batch, task.definitions, anew) if anew else {}
-    known = _sizes_before(batch, day) if day and len(anew) < len(everything) else {}
-    keys = [(dimension.key, level) for dimension in everything for level in _kept(dimension)]
-    return {
-        key: Size(*counted[key]) if key in counted else known.get(key, Size()).after(moves.get(key, Move()))
-        for key in keys
-    }
+    return {place: Size(*size) for place, size in counted.items()}
+
+
+def sizes_of(batch: Batch, task: Task, moves: Moves, counted: Counted, *, day: date | None) -> Sizes:
+    """As they will be: what was counted, or what the lists showed last, moved on by what the staged fans do."""
+    keys = [(d.key, level) for d in classification(task.definitions).everything for level in _kept(d)]
+    known = _sizes_before(batch, day) if day and len(counted) < len(keys) else {}
+    return {key: counted.get(key) or known.get(key, Size()).after(moves.get(key, Move())) for key in keys}
 
 
 def came_first(sizes: Sizes, keys: Container[str]) -> Moves:
@@ -83,10 +86,14 @@ def came_first(sizes: Sizes, keys: Container[str]) -> Moves:
 
 def kept_in(sizes: Sizes, keys: Container[str]) -> Mapping[str, int]:
     """How many fans these dimensions hold in all their levels."""
+    return {key: number for key, number in held_in(sizes).items() if key in keys}
+
+
+def held_in(sizes: Sizes) -> Mapping[str, int]:
+    """How many fans each dimension holds in all its levels."""
     total = Counter[str]()
     for (key, _), size in sizes.items():
-        if key in keys:
-            total[key] += size.size
+        total[key] += size.size
     return total
 
 
@@ -94,18 +101,18 @@ def write_sizes(batch: Batch, sizes: Sizes, moves: Moves, keys: Sequence[str], *
     """The day's row of every level of these dimensions; a look into the future leaves none behind."""
     if coming_back:
         batch.run(delete(level_size).where(level_size.c.day > day))
-    new = batch.insert(level_size)
+    theirs = set(keys)
+    rows = [_row(key, day, size, moves.get(key, Move())) for key, size in sizes.items() if key[0] in theirs]
+    if not rows:
+        return
+    new, given = insert_rows(batch.dialect, level_size, rows)
     values = {
         "size": new.excluded.size,
         "reachable": new.excluded.reachable,
         "entered": level_size.c.entered + new.excluded.entered,
         "left": level_size.c.left + new.excluded.left,
     }
-    statement = new.on_conflict_do_update(index_elements=["dimension", "level", "day"], set_=values)
-    theirs = set(keys)
-    batch.run_many(
-        statement, [_row(key, day, size, moves.get(key, Move())) for key, size in sizes.items() if key[0] in theirs]
-    )
+    batch.run_many(new.on_conflict_do_update(index_elements=["dimension", "level", "day"], set_=values), given)
 
 
 def _row(key: tuple[str, str], day: date, size: Size, move: Move) -> Params:
