@@ -178,10 +178,16 @@ def _insert(dialect: str, table: Table, rows: Select[*tuple[Any, ...]]) -> postg
 
 def set_up(batch: Batch) -> None:
     """Empty tables: made once for each connection, since making and dropping them costs more than a small run."""
-    if not batch.rows(text(_FIND[batch.dialect])):
-        for table in _STAGE.sorted_tables:
+    make(batch, _STAGE.sorted_tables)
+
+
+def make(batch: Batch, tables: Sequence[Table]) -> None:
+    """These tables, with nothing in them."""
+    missing = {table.name for table in tables} - {name for (name,) in batch.rows(text(_FIND[batch.dialect]))}
+    for table in tables:
+        if table.name in missing:
             batch.run(CreateTable(table))
-    clear(batch, _STAGE.sorted_tables)
+    clear(batch, tables)
 
 
 def count(batch: Batch, *tables: Table) -> None:
@@ -202,6 +208,6 @@ def clear(batch: Batch, tables: Sequence[Table]) -> None:
 
 
 _FIND = {
-    "sqlite": "SELECT 1 FROM sqlite_temp_master WHERE name = 'stage_day'",
-    "postgresql": "SELECT 1 WHERE to_regclass('pg_temp.stage_day') IS NOT NULL",
+    "sqlite": "SELECT name FROM sqlite_temp_master WHERE type = 'table'",
+    "postgresql": "SELECT relname FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'",
 }

@@ -1,6 +1,6 @@
 """fan_metrics: one row of numbers per fan, summed from fan_day as it will stand when this run has written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -81,9 +81,19 @@ def stage_as_they_stand(batch: Batch) -> None:
 
 
 def write_metrics(batch: Batch, part: tuple[int, int]) -> None:
-    """Of these fans, rows that differ take the place of those that stand; the others are not touched."""
-    for statement in _in_place(batch.dialect):
-        batch.run(statement, stage.range_of(part))
+    """Of these fans, rows that differ take the place of those that stand; the others are not touched.
+
+    SQLite writes every index anew that has a column it was told of, whether its value is another or not: eleven of
+    them, of which a fan who pressed a button moves in one. PostgreSQL compares by itself.
+    """
+    theirs = stage.range_of(part)
+    if batch.dialect == "postgresql":
+        batch.run(_in_place(), theirs)
+        return
+    batch.run(_new_rows(), theirs)
+    for names, differing in zip(_written_together(), batch.rows(_differing(), theirs)[0], strict=True):
+        if differing:
+            batch.run(_columns_in_place(names), theirs)
 
 
 def write_words(batch: Batch, part: tuple[int, int]) -> None:
@@ -113,32 +123,49 @@ def qualified_by(qualifying: Qualifying) -> Rows:
 
 
 @cache
-def _in_place(dialect: str) -> Sequence[Insert | Update]:
-    """SQLite writes every index anew that has a column it was told of, whether its value is another or not: eleven of
-    them, of which a fan who pressed a button moves in one. PostgreSQL compares by itself."""
+def _in_place() -> Insert:
+    return stage.put("postgresql", fan_metrics, _changed_rows())
+
+
+@cache
+def _new_rows() -> Insert:
+    return stage.add("sqlite", fan_metrics, _changed_rows())
+
+
+def _changed_rows() -> Rows:
     changed = select(stage.changed_metrics.c.fan_id).where(stage.within(stage.changed_metrics))
-    rows = select(stage.metrics).where(stage.metrics.c.fan_id.in_(changed))
-    if dialect == "postgresql":
-        return [stage.put(dialect, fan_metrics, rows)]
-    return [stage.add(dialect, fan_metrics, rows), *(_column_in_place(names) for names in _written_together())]
+    return select(stage.metrics).where(stage.metrics.c.fan_id.in_(changed))
 
 
-def _written_together() -> Iterator[Sequence[str]]:
+@cache
+def _written_together() -> Sequence[tuple[str, ...]]:
     """What stands in no index; then each column that stands in one, and the conditions of some with the last."""
     indexed = {column.name for index in fan_metrics.indexes for column in index.columns}
-    yield [c.name for c in fan_metrics.c if not c.primary_key and c.name not in indexed]
-    yield from ([name] for name in sorted(indexed))
+    others = tuple(c.name for c in fan_metrics.c if not c.primary_key and c.name not in indexed)
+    return [others, *((name,) for name in sorted(indexed))]
 
 
-def _column_in_place(names: Sequence[str]) -> Update:
+@cache
+def _differing() -> Rows:
+    """Of how many fans each of these differs."""
+    changed, mine = stage.changed_metrics, stage.metrics.c
+    joined = changed.join(stage.metrics, mine.fan_id == changed.c.fan_id).join(
+        fan_metrics, fan_metrics.c.fan_id == changed.c.fan_id
+    )
+    counts = (func.count(case((_differs(names), 1))) for names in _written_together())
+    return select(*counts).select_from(joined).where(stage.within(changed))
+
+
+@cache
+def _columns_in_place(names: tuple[str, ...]) -> Update:
     mine = stage.metrics.c
     staged = fan_metrics.c.fan_id.in_(select(stage.changed_metrics.c.fan_id).where(stage.within(stage.changed_metrics)))
-    differs = or_(*(fan_metrics.c[name].is_distinct_from(mine[name]) for name in names))
-    return (
-        update(fan_metrics)
-        .where(staged, fan_metrics.c.fan_id == mine.fan_id, differs)
-        .values({n: mine[n] for n in names})
-    )
+    same = fan_metrics.c.fan_id == mine.fan_id
+    return update(fan_metrics).where(staged, same, _differs(names)).values({n: mine[n] for n in names})
+
+
+def _differs(names: Sequence[str]) -> ColumnElement[bool]:
+    return or_(*(fan_metrics.c[name].is_distinct_from(stage.metrics.c[name]) for name in names))
 
 
 @cache

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Row,
     ScalarSelect,
     Table,
-    Update,
     and_,
     bindparam,
     case,
@@ -184,7 +183,6 @@ def _stage_moves(batch: Batch, given: Params, task: Task, moved: Sequence[Row[*t
     same = {"since": int(given["as_of_moment"].timestamp()), "since_day": int(given["as_of_day"])}
     for start in range(0, len(moved), FANS_AT_ONCE):
         batch.fill(stage.levels, list(words.moves(moved[start : start + FANS_AT_ONCE])), same)
-    batch.run(_since_when())
 
 
 class _Words:
@@ -205,15 +203,6 @@ class _Words:
                     key, levels = self._levels[n]
                     old, new = levels.get(stood[n]), levels[now[n]]
                     yield {"dimension": key, "fan_id": fan_id, "old_level": old, "new_level": new}
-
-
-@cache
-def _since_when() -> Update:
-    staged = stage.levels.c
-    same = and_(fan_level.c.dimension == staged.dimension, fan_level.c.fan_id == staged.fan_id)
-    unknown = and_(staged.old_level.is_not(None), staged.old_since.is_(None))
-    values = {"old_since": fan_level.c.since, "old_day": fan_level.c.since_day}
-    return update(stage.levels).where(same, unknown).values(values)
 
 
 @lru_cache(maxsize=1024)
@@ -285,15 +274,19 @@ def is_a_move() -> ColumnElement[bool]:
 @lru_cache
 def _changes(redefined: frozenset[str], *, look: bool) -> Insert:
     """The first level of all is told by no change; but what a look did must be undone."""
-    staged = stage.levels.c
+    staged, stood = stage.levels.c, fan_level.c
     cause = literal(Cause.LOOK) if look else _cause(redefined)
     known = is_a_move() if look else and_(is_a_move(), staged.old_level.is_not(None))
+    # Found by comparing words, a move does not know since when. Outside of a segment nobody is since a day.
+    inside = staged.old_level != OUT
+    since = func.coalesce(staged.old_since, case((inside, stood.since)))
+    day = func.coalesce(staged.old_day, case((inside, stood.since_day)))
     rows = (
-        select(staged.fan_id, staged.dimension, staged.old_level, staged.old_since, staged.old_day, staged.new_level,
-               AS_OF, TODAY, cause)
+        select(staged.fan_id, staged.dimension, staged.old_level, since, day, staged.new_level, AS_OF, TODAY, cause)
         .join(stage.fans, stage.fans.c.fan_id == staged.fan_id)
+        .outerjoin(fan_level, and_(stood.dimension == staged.dimension, stood.fan_id == staged.fan_id))
         .where(known, _THESE, stage.within(stage.levels))
-    )  # fmt: skip
+    )
     names = ["fan_id", "dimension", "old_level", "old_since", "old_day", "new_level", "at", "day", "cause"]
     return insert(level_change).from_select(names, rows)
 

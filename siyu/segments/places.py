@@ -29,7 +29,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.schema import CreateTable
 
 from siyu.kit.columns import BigKey
 from siyu.kit.staging import Batch, Params
@@ -77,10 +76,7 @@ def stage_places(
     dimensions saved 5 of 14 seconds.
     """
     whole = classification(layout.definitions)
-    into = [*tables(layout.definitions), traits.table_for(_traits_of(whole.everything))]
-    for table in into:
-        batch.run(CreateTable(table, if_not_exists=True))
-    stage.clear(batch, into)
+    stage.make(batch, [*tables(layout.definitions), traits.table_for(_traits_of(whole.everything))])
     for for_rules_alone in (False, True) if asked_anew else (False,):
         some = _Some(layout, everybody, asked_anew, for_rules_alone)
         for statement in (_traits, _levels, _sets):

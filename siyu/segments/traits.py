@@ -35,8 +35,8 @@ fan, attribute, tag, did = (stage.table_of(model) for model in (Fan, FanAttribut
 Found = tuple[Rows, Iterator[ColumnElement[Any]]]  # Any: a word, or how often
 Trait = tuple[str, str, int]  # what it is, its word, and of how many days
 ATTRIBUTE, CHANNEL, TAG, DID = "attribute", "channel", "tag", "did"
-# More are asked for rule by rule: a SELECT has 2,000 columns at most, and a join of many tables takes long to plan.
-MOST = 500
+# More are asked for rule by rule: a SELECT of SQLite has 2,000 columns at most, and 64 tables.
+MOST, MOST_KINDS = 500, 20
 
 
 def trait_of(leaf: Leaf) -> Trait | None:
@@ -56,7 +56,9 @@ def trait_of(leaf: Leaf) -> Trait | None:
 
 def asked_for(leaves: Iterable[Leaf]) -> tuple[Trait, ...]:
     """By these conditions, in order and each once."""
-    return tuple(sorted({trait for leaf in leaves if (trait := trait_of(leaf))}))[:MOST]
+    found = sorted({trait for leaf in leaves if (trait := trait_of(leaf))})
+    kinds = list(dict.fromkeys(word for kind, word, _ in found if kind == DID))[:MOST_KINDS]
+    return tuple(trait for trait in found if trait[0] != DID or trait[1] in kinds)[:MOST]
 
 
 def table_for(traits: Sequence[Trait]) -> Table:
