@@ -17,14 +17,17 @@ from siyu import fans
 from siyu.kit.clock import local_day
 from siyu.kit.database import Database, WriteSession
 from siyu.metrics.interests import FOR_GOOD, NAMED
-from siyu.metrics.measures import Present
-from siyu.metrics.signals import RATINGS
+from siyu.metrics.measures import HALF_LIFE_DAYS, HEAT_ORIGIN, Present
+from siyu.metrics.signals import COUPON, INVOICE, RATINGS, SOON, UNPAID, VIEW, VIEW_AGAIN
 from siyu.segments import Classification, definitions
 from siyu.segments.circumstances import beside
 from siyu.segments.dimensions import OUT
 from siyu.segments.reasons import Facts, level_of
 from siyu.tables import (
     AsOf,
+    Checkout,
+    CheckoutState,
+    Coupon,
     Fan,
     FanDay,
     FanInterest,
@@ -102,36 +105,81 @@ async def _refresh(session: WriteSession, fan_id: int, round_: Round) -> int:
     for name in different:
         setattr(row, name, numbers[name])
     session.add(row)
-    changed = len(different) + _days_that_differ(days, interactions, bought)
+    wanting = await _wanting(session, fan_id, interactions, as_of)
+    changed = len(different) + _days_that_differ(days, interactions, bought, wanting)
     changed += await _interests_that_differ(session, fan_id, interactions, round_)
     return changed + await _place(session, fan, row, round_)
 
 
+Signal = tuple[date, datetime, float]  # of wanting to buy
+
+
+async def _wanting(
+    session: WriteSession, fan_id: int, interactions: Sequence[Interaction], as_of: datetime
+) -> list[Signal]:
+    """What a fan's looks, answers, invoices and coupons weigh."""
+    found: list[Signal] = []
+    seen: set[str] = set()
+    for fact in sorted(interactions, key=lambda fact: (fact.at, fact.id or 0)):
+        if fact.kind == "view" and fact.detail is not None:
+            found.append((fact.day, fact.at, VIEW_AGAIN if fact.detail in seen else VIEW))
+            seen.add(fact.detail)
+        elif fact.kind == "answer" and fact.detail == "soon":
+            found.append((fact.day, fact.at, SOON))
+    invoices = await session.all(select(Checkout).where(Checkout.fan_id == fan_id, col(Checkout.created_at) <= as_of))
+    for invoice in invoices:
+        unpaid = invoice.hold_until <= as_of and invoice.state != CheckoutState.PAID
+        found.append((invoice.day, invoice.created_at, INVOICE + UNPAID * unpaid))
+    coupons = await session.all(select(Coupon).where(Coupon.fan_id == fan_id, col(Coupon.claimed_at) <= as_of))
+    claimed = (coupon for coupon in coupons if not coupon.claim_key.startswith("issue:"))
+    return [*found, *((coupon.day, coupon.claimed_at, COUPON) for coupon in claimed)]
+
+
 def _days_that_differ(
-    days: Sequence[FanDay], interactions: Sequence[Interaction], bought: Sequence[tuple[Purchase, list[Refund]]]
+    days: Sequence[FanDay],
+    interactions: Sequence[Interaction],
+    bought: Sequence[tuple[Purchase, list[Refund]]],
+    wanting: Sequence[Signal],
 ) -> int:
     """Days that stand otherwise than the facts say, or are missing, or have nothing to carry them."""
     facts: dict[date, list[Interaction]] = {}
     sales: dict[date, list[tuple[Purchase, list[Refund]]]] = {}
+    signals: dict[date, list[Signal]] = {}
     for fact in interactions:
         facts.setdefault(fact.day, []).append(fact)
     for sale in bought:
         sales.setdefault(sale[0].day, []).append(sale)
-    found = {day: _day(facts.get(day, []), sales.get(day, [])) for day in facts.keys() | sales.keys()}
+    for signal in wanting:
+        signals.setdefault(signal[0], []).append(signal)
+    found = {
+        day: _day(day, facts.get(day, []), sales.get(day, []), signals.get(day, []))
+        for day in facts.keys() | sales.keys() | signals.keys()
+    }
     stand = {
         day.day: (day.interactions, day.views, day.last_interaction_at, day.purchases, day.spend_minor,
-                  day.first_purchase_at, day.last_purchase_at)
+                  day.first_purchase_at, day.last_purchase_at, day.with_coupon, day.feedback, f"{day.heat:.6e}")
         for day in days
-        if day.interactions or day.purchases
     }  # fmt: skip
     return len(found.items() ^ stand.items())
 
 
-def _day(facts: Sequence[Interaction], sales: Sequence[tuple[Purchase, list[Refund]]]) -> tuple[object, ...]:
+def _day(
+    day: date,
+    facts: Sequence[Interaction],
+    sales: Sequence[tuple[Purchase, list[Refund]]],
+    signals: Sequence[Signal],
+) -> tuple[object, ...]:
     paid = [purchase.paid_at for purchase, _ in sales]
+    last = max(paid, default=None)
+    weight = sum(weight for _, at, weight in signals if last is None or at > last)
+    heat = weight * 2.0 ** ((day - HEAT_ORIGIN).days / HALF_LIFE_DAYS)
+    answers = ((fact.at, fact.detail or "") for fact in facts if fact.kind == "answer")
+    ratings = [4 * int(at.timestamp()) + RATINGS[answer] for at, answer in answers if answer in RATINGS]
     return (
         len(facts), sum(fact.kind == "view" for fact in facts), max((fact.at for fact in facts), default=None),
-        len(sales), _spend(sales), min(paid, default=None), max(paid, default=None),
+        len(sales), _spend(sales), min(paid, default=None), last,
+        sum(bool(sale.coupon_code or sale.discount_minor) for sale, _ in sales), max(ratings, default=None),
+        f"{heat:.6e}",
     )  # fmt: skip
 
 

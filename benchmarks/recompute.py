@@ -26,7 +26,7 @@ from sqlmodel import col, func, select
 
 from benchmarks import audiences, orm_loop, shapes
 from benchmarks.community import CURRENCY, NOW, ZONE, Community, settle
-from benchmarks.databases import KINDS, fresh_database
+from benchmarks.databases import KINDS, fresh_database, tidy
 from siyu import fans, segments
 from siyu.kit.clock import local_day
 from siyu.kit.database import Database
@@ -83,6 +83,9 @@ async def measure(kind: str, url: str, fewer: str, *, fan_count: int, loop_fans:
     database, tenth = Database(url), Database(fewer)
     try:
         await _first_runs(database, url, result, fan_count)
+        await _first_of_a_tenth(tenth)
+        for loaded in (url, fewer):
+            tidy(loaded)
         await _full_runs_and_ticks(database, tenth, result, fan_count)
         await _one_by_one(database, result, fan_count, loop_fans)
         await _days(database, result, _rounds(fan_count))
@@ -121,11 +124,14 @@ async def _first_runs(database: Database, url: str, result: Result, fan_count: i
     result.ratios["one job for each fan, the same segments"] = jobs / len(everybody) * fan_count / ours, 100
 
 
-async def _full_runs_and_ticks(database: Database, tenth: Database, result: Result, fan_count: int) -> None:
-    """In turns: what else this machine does is to slow down all."""
+async def _first_of_a_tenth(tenth: Database) -> None:
     await _timed(tenth, NOW, "full")
     await audiences.save(tenth)
     await _timed(tenth, NOW + timedelta(seconds=30), "tick")
+
+
+async def _full_runs_and_ticks(database: Database, tenth: Database, result: Result, fan_count: int) -> None:
+    """In turns: what else this machine does is to slow down all."""
     dirty, fewer = fan_count // DIRTY, fan_count // FEWER
     fulls, ticks, few = [], [], []
     for n in range(_rounds(fan_count)):

@@ -51,6 +51,10 @@ class Batch:
         result = self._connection.execute(statement, params, execution_options={"preserve_rowcount": True})
         return int(result.rowcount)
 
+    def say(self, statement: str) -> None:
+        """Run a fixed statement as the driver takes it: for emptying twenty tables SQLAlchemy took 2 of a tick's ms."""
+        self._connection.exec_driver_sql(statement)
+
     def run_many(self, statement: Executable, rows: Params | Sequence[Params]) -> None:
         """The same statement for many rows in one trip."""
         if rows:

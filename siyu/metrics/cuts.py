@@ -127,7 +127,7 @@ def _moved_on(batch: Batch, cuts: Sequence[Cut], before: Places, *, everybody: b
         start = Place(old.value, 0, 0, 0) if everybody else old
         place = Place(old.value, start.below + next(numbers), start.upto + next(numbers), start.buyers + next(numbers))
         if not place.buyers:
-            found[cut.key] = place
+            found[cut.key] = Place(0, 0, 0, 0)
         elif old.buyers:  # where there was nobody before, there is no value to start from
             found[cut.key] = _settled(batch, cut.measure, place, _rank(cut, place.buyers))
     return found

@@ -14,16 +14,17 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal,
     literal_column,
     or_,
     select,
+    true,
     tuple_,
     update,
 )
 
 from siyu.kit.staging import Batch, Params
 from siyu.metrics import signals, stage
+from siyu.metrics.measures import ROUNDING
 from siyu.metrics.stage import AS_OF, CURRENCY, Rows
 from siyu.tables import Checkout, DirtyDay, FanDay, Interaction, Purchase, Refund
 
@@ -52,12 +53,11 @@ def find_drift(batch: Batch, given: Params) -> None:
     three numbers differ is asked which days they are.
     """
     standing = batch.rows(_days_that_stand())[0]
-    for facts, stand in zip((_interactions(), _purchases()), standing, strict=True):
+    for facts, stand in zip((_interactions(), _purchases(), _signals()), standing, strict=True):
         with_facts, right = batch.rows(facts.compared, given)[0]
         if not with_facts == right == stand:
             batch.run(stage.add(batch.dialect, stage.dirty_days, facts.differing), given)
             batch.run(stage.add(batch.dialect, stage.dirty_days, facts.nothing_left), given)
-    batch.run(stage.add(batch.dialect, stage.dirty_days, _with_invoices()), given)
 
 
 def count_again(batch: Batch, given: Params) -> None:
@@ -153,11 +153,6 @@ def _later_days_with_views() -> Rows:
     return select(fan_day.c.fan_id, fan_day.c.day).join_from(first, fan_day, later).where(fan_day.c.views > 0)
 
 
-def _with_invoices() -> Rows:
-    """An invoice left unpaid is a fact that nobody writes down: time makes it."""
-    return select(checkout.c.fan_id, checkout.c.day).where(literal(True)).distinct()
-
-
 @dataclass(frozen=True)
 class _Facts:
     """Facts of a kind, counted by day, and the days that stand held against them."""
@@ -169,8 +164,13 @@ class _Facts:
 
 @cache
 def _days_that_stand() -> Rows:
-    """With interactions, and with purchases."""
-    return select(*(func.count().filter(number > 0) for number in (fan_day.c.interactions, fan_day.c.purchases)))
+    """With interactions, with purchases, and with signals."""
+    kinds = (fan_day.c.interactions > 0, fan_day.c.purchases > 0, _has_signals())
+    return select(*(func.count().filter(kind) for kind in kinds))
+
+
+def _has_signals() -> ColumnElement[bool]:
+    return or_(fan_day.c.heat > 0, fan_day.c.feedback.is_not(None))
 
 
 @cache
@@ -186,7 +186,23 @@ def _purchases() -> _Facts:
     sales = _with_paid_back(purchase)
     counted = _purchases_by_day(purchase).select_from(sales).where(counting).subquery()
     carried = select(purchase.c.id).select_from(sales).where(_same_day(purchase, fan_day), counting).exists()
-    return _facts(counted, ("purchases", "spend_minor", "first_purchase_at", "last_purchase_at"), carried)
+    return _facts(
+        counted, ("purchases", "spend_minor", "first_purchase_at", "last_purchase_at", "with_coupon"), carried
+    )
+
+
+@cache
+def _signals() -> _Facts:
+    """An invoice left unpaid is a fact that nobody writes down, time makes it: it is found here."""
+    said = signals.by_day().subquery()
+    near = func.abs(said.c.stood_heat - said.c.heat) <= said.c.heat * literal_column(str(ROUNDING))
+    right = and_(near, said.c.stood_feedback.is_not_distinct_from(said.c.feedback))
+    forgotten = fan_day.outerjoin(said, _same_day(said, fan_day))
+    return _Facts(
+        select(func.count(), func.count(case((right, 1)))).select_from(said),
+        select(said.c.fan_id, said.c.day).where(right.is_not(true())),
+        select(fan_day.c.fan_id, fan_day.c.day).select_from(forgotten).where(_has_signals(), said.c.day.is_(None)),
+    )
 
 
 def _facts(counted: FromClause, names: tuple[str, ...], carried: ColumnElement[bool]) -> _Facts:

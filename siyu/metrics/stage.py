@@ -107,6 +107,12 @@ fans = _temporary(
     Column("cause", String, nullable=False),
 )
 metrics = _temporary("stage_metrics", *_like(FanMetrics))
+# Where each of those stands in everything, a letter each.
+words = _temporary(
+    "stage_word",
+    Column("fan_id", BigKey, primary_key=True, autoincrement=False),
+    Column("places", String, nullable=False),
+)
 # Of those, whose row differs from the one that stands.
 changed_metrics = _temporary("stage_changed", Column("fan_id", BigKey, primary_key=True, autoincrement=False))
 # Of them, who can be reached now and could not before, or the other way round.
@@ -195,16 +201,16 @@ def count(batch: Batch, *tables: Table) -> None:
     through everybody's levels and days for 40 fans. SQLite follows its indexes anyway."""
     if batch.dialect == "postgresql":
         for table in tables:
-            batch.run(text(f"ANALYZE {table.name} (fan_id)"))
+            batch.say(f"ANALYZE {table.name} (fan_id)")
 
 
 def clear(batch: Batch, tables: Sequence[Table]) -> None:
     """Nothing in them. On PostgreSQL rows that were only deleted would stay: nobody vacuums temporary tables."""
     if batch.dialect == "postgresql":
-        batch.run(text("TRUNCATE " + ", ".join(table.name for table in tables)))
+        batch.say("TRUNCATE " + ", ".join(table.name for table in tables))
         return
     for table in tables:
-        batch.run(table.delete())
+        batch.say(" ".join(("DELETE FROM", table.name)))
 
 
 _FIND = {

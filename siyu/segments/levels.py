@@ -164,7 +164,7 @@ def _count_of_changes(level: ColumnElement[str]) -> ScalarSelect[int]:
 
 def moved_words(batch: Batch, task: Task) -> Sequence[Row[*tuple[Any, ...]]] | None:
     """`fan_id, word before, word now` of staged fans who moved; None if so many that SQL had better compare them."""
-    new, old = stage.metrics, fan_metrics
+    new, old = stage.words, fan_metrics
     differs = old.c.places.is_distinct_from(new.c.places)
     theirs = and_(differs, stage.fans.c.cause != Cause.RULE) if task.redefined else differs
     found = select(new.c.fan_id, func.coalesce(old.c.places, ""), new.c.places).where(theirs)

@@ -20,14 +20,12 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Update,
     case,
     func,
     insert,
     literal,
     literal_column,
     select,
-    update,
 )
 
 from siyu.kit.columns import BigKey
@@ -223,15 +221,14 @@ def _place_in(dimension: Dimension, scope: Scope) -> ColumnElement[str]:
 
 
 @lru_cache
-def _spelled(layout: Layout) -> Update:
-    """All of a fan's letters as one word, in their slots."""
+def _spelled(layout: Layout) -> Insert:
+    """All of a fan's letters as one word, in their slots; in a row of its own, for the numbers' rows are wide."""
     levels, sets = tables(layout.definitions)
     standing = {n: place_of(dimension, layout.definitions)[1] for n, dimension in layout.places}
     letters = [standing.get(n, literal_column("'0'")) for n in range(len(layout.slots))]
-    joined = levels.join(sets, sets.c.fan_id == levels.c.fan_id)
     word = reduce(lambda so_far, letter: so_far.concat(letter), letters)
-    words = select(levels.c.fan_id, word.label("word")).select_from(joined).subquery()
-    return update(stage.metrics).where(stage.metrics.c.fan_id == words.c.fan_id).values(places=words.c.word)
+    joined = levels.join(sets, sets.c.fan_id == levels.c.fan_id)
+    return insert(stage.words).from_select(["fan_id", "places"], select(levels.c.fan_id, word).select_from(joined))
 
 
 def _sums(batch: Batch, definitions: str, keys: Sequence[str], *, only_out: bool) -> dict[Place, int]:

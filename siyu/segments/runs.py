@@ -20,7 +20,7 @@ from siyu import leases
 from siyu.kit.clock import local_day
 from siyu.kit.database import Database, ReadSession
 from siyu.kit.errors import Conflict
-from siyu.kit.staging import Batch, Params
+from siyu.kit.staging import Batch, Staging
 from siyu.metrics import affected, cuts, days, interests, stage, sums
 from siyu.metrics.cuts import Places
 from siyu.metrics.measures import cooling
@@ -76,13 +76,16 @@ async def recompute(
     """
     started = perf_counter()
     plan_now = partial(_plan, zone=zone, currency=currency, now=now, as_of=as_of, mode=Mode(mode))
+    written = partial(_written, started=started, job=job, keep_empty=keep_empty)
     for _ in range(ATTEMPTS):
-        plan = await _planned(database, plan_now)
         try:
-            async with _turn(database, plan):
+            async with database.staging() as staging:
+                plan, computed = await staging.compute(lambda batch: _begun(plan_now(batch), batch))
+                if computed is not None:
+                    return await written(staging, plan, computed)
+            async with _turn(database, plan), database.staging() as staging:
                 # Whoever waited for another run finds other things standing.
-                plan = plan if plan.mode is Mode.TICK else await _planned(database, plan_now)
-                return await _carry_out(database, plan, started=started, job=job, keep_empty=keep_empty)
+                return await written(staging, *await staging.compute(lambda batch: _finished(plan_now(batch), batch)))
         except Overtaken:
             continue
     raise Conflict("another recompute keeps getting in the way; try again in a moment")
@@ -116,9 +119,13 @@ async def may_move(session: ReadSession, *, now: datetime) -> bool:
     return not held and await leases.holder(session, LEASE, now=now) is None
 
 
-async def _planned(database: Database, plan_now: Callable[[Batch], Plan]) -> Plan:
-    async with database.staging() as staging:
-        return await staging.compute(plan_now)
+def _begun(plan: Plan, batch: Batch) -> tuple[Plan, Computed | None]:
+    """A tick is computed at once: it is too short to take turns with others."""
+    return plan, _compute(batch, plan) if plan.mode is Mode.TICK else None
+
+
+def _finished(plan: Plan, batch: Batch) -> tuple[Plan, Computed]:
+    return plan, _compute(batch, plan)
 
 
 def _plan(batch: Batch, *, zone: ZoneInfo, currency: str, now: datetime, as_of: datetime | None, mode: Mode) -> Plan:
@@ -162,10 +169,7 @@ async def _standing(session: ReadSession) -> AsOf | None:
 
 @asynccontextmanager
 async def _turn(database: Database, plan: Plan) -> AsyncIterator[None]:
-    """Long runs take turns and keep ticks away meanwhile; a tick is too short to bother."""
-    if plan.mode is Mode.TICK:
-        yield
-        return
+    """Long runs take turns and keep ticks away meanwhile."""
     owner, started = secrets.token_hex(8), monotonic()
 
     async def hold() -> bool:
@@ -193,27 +197,26 @@ async def _renew(hold: Callable[[], Awaitable[bool]]) -> None:
         await hold()
 
 
-async def _carry_out(database: Database, plan: Plan, *, started: float, job: str, keep_empty: bool) -> Run:
-    given = stage.parameters(as_of=plan.as_of, day=plan.day, currency=plan.currency)
+async def _written(
+    staging: Staging, plan: Plan, computed: Computed, *, started: float, job: str, keep_empty: bool
+) -> Run:
+    *turns, last = writing.turns(plan, computed)
+    changed = 0
+    for turn in turns:
+        changed += await staging.write(turn)
 
-    async with database.staging() as staging:
-        computed = await staging.compute(lambda batch: _compute(batch, plan, given))
-        *turns, last = writing.turns(plan, computed)
-        changed = 0
-        for turn in turns:
-            changed += await staging.write(turn)
+    def finish(batch: Batch) -> Run:
+        moved = changed + last(batch)
+        ms = round((perf_counter() - started) * 1000)
+        run_id = _note(batch, plan, job, ms, computed.touched, moved) if computed.touched or keep_empty else None
+        return Run(run_id, plan.mode, computed.touched, moved, ms, plan.as_of)
 
-        def finish(batch: Batch) -> Run:
-            moved = changed + last(batch)
-            ms = round((perf_counter() - started) * 1000)
-            run_id = _note(batch, plan, job, ms, computed.touched, moved) if computed.touched or keep_empty else None
-            return Run(run_id, plan.mode, computed.touched, moved, ms, plan.as_of)
-
-        return await staging.write(finish)
+    return await staging.write(finish)
 
 
-def _compute(batch: Batch, plan: Plan, given: Params) -> Computed:
+def _compute(batch: Batch, plan: Plan) -> Computed:
     """Fill the stage from one moment's facts."""
+    given = stage.parameters(as_of=plan.as_of, day=plan.day, currency=plan.currency)
     stage.set_up(batch)
     days.capture_dirty(batch, given)
     days.stage_paid_back(batch, given, everywhere=plan.mode is Mode.FULL)
@@ -235,6 +238,7 @@ def _compute(batch: Batch, plan: Plan, given: Params) -> Computed:
     wanted = plan.classification.cuts
     given = {**given, "cooled": cooling(plan.day), **cuts.parameters(wanted, cuts.values(places))}
     levels.stage_places(batch, given, plan.task)
+    stage.count(batch, stage.words)
     counted = count_anew(batch, plan.task, first=plan.before is None)
     levels.stage_levels(batch, given, plan.task, held_in(counted))
     stage.count(batch, stage.levels)

@@ -233,6 +233,6 @@ def _ranges(batch: Batch, touched: Subquery, size: int) -> Sequence[tuple[int, i
 
 
 def _new_words() -> Subquery:
-    staged = stage.metrics.outerjoin(sums.fan_metrics, sums.fan_metrics.c.fan_id == stage.metrics.c.fan_id)
-    differs = stage.metrics.c.places.is_distinct_from(sums.fan_metrics.c.places)
-    return select(stage.metrics.c.fan_id).select_from(staged).where(differs).subquery()
+    words, stood = stage.words, sums.fan_metrics
+    joined = words.outerjoin(stood, stood.c.fan_id == words.c.fan_id)
+    return select(words.c.fan_id).select_from(joined).where(words.c.places.is_distinct_from(stood.c.places)).subquery()
