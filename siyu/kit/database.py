@@ -34,11 +34,10 @@ READER_KIB, WRITER_KIB = -65_536, -16_384
 # What is staged of a million fans does not fit into memory: beyond 32 MiB it goes to a file of its own, and so does a
 # sort, which takes as much as the other cache. What a recompute writes can be worked out again, so its commits do not
 # wait for the disk (20 ms each, of a hundred): the next fan's commit takes them along, in order. And it copies the log
-# back between its turns, not in them. Nor is each row's fan looked up again: it writes of fans it has just read, and
-# nobody deletes one.
+# back between its turns, not in them.
 STAGING: dict[str, str | int] = {
     "cache_size": -32_768, "temp_store": "FILE", "temp.cache_size": -32_768,
-    "synchronous": "NORMAL", "wal_autocheckpoint": 0, "foreign_keys": "OFF",
+    "synchronous": "NORMAL", "wal_autocheckpoint": 0,
 }  # fmt: skip
 # The same on PostgreSQL, and no machine code for statements of a few milliseconds: a full run of 10,000 fans took 15
 # percent less.

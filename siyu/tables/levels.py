@@ -1,4 +1,8 @@
-"""What is worked out from the facts: days, metrics, levels and their history. All of it can be rebuilt."""
+"""What is worked out from the facts: days, metrics, levels and their history. All of it can be rebuilt.
+
+A recompute writes it, of fans it has just read, and nobody deletes a fan: to look each of them up again took PostgreSQL
+a quarter of the time that forty new segments took.
+"""
 
 from datetime import date, datetime
 from typing import Any
@@ -31,7 +35,7 @@ class FanDay(SQLModel, table=True):
     # A day that leaves a window is one contiguous range of this index.
     __table_args__ = (Index("ix_fan_day_day", "day", "fan_id"), {"sqlite_with_rowid": False})
 
-    fan_id: int = Field(primary_key=True, foreign_key="fan.id", sa_type=BigKey)
+    fan_id: int = Field(primary_key=True, sa_type=BigKey)
     day: date = Field(primary_key=True, sa_type=Day)
     interactions: int = Field(default=0, sa_type=BigInteger)
     purchases: int = Field(default=0, sa_type=BigInteger)  # paid and not fully refunded
@@ -67,7 +71,7 @@ class FanMetrics(SQLModel, table=True):
         Index("ix_fan_metrics_intent_heat", "intent_heat", sqlite_where=WARM, postgresql_where=WARM),
     )
 
-    fan_id: int = Field(primary_key=True, foreign_key="fan.id", sa_type=BigKey)
+    fan_id: int = Field(primary_key=True, sa_type=BigKey)
     interactions_7d: int = Field(default=0, sa_type=BigInteger)
     interactions_30d: int = Field(default=0, sa_type=BigInteger)
     interactions_90d: int = Field(default=0, sa_type=BigInteger)
@@ -115,7 +119,7 @@ class FanInterest(SQLModel, table=True):
         {"sqlite_with_rowid": False},
     )
 
-    fan_id: int = Field(primary_key=True, foreign_key="fan.id", sa_type=BigKey)
+    fan_id: int = Field(primary_key=True, sa_type=BigKey)
     category: str = Field(primary_key=True)
     day: date = Field(sa_type=Day)
 
@@ -167,7 +171,7 @@ class FanLevel(SQLModel, table=True):
     )
 
     dimension: str = Field(primary_key=True)
-    fan_id: int = Field(primary_key=True, foreign_key="fan.id", sa_type=BigKey)
+    fan_id: int = Field(primary_key=True, sa_type=BigKey)
     level: str
     since: datetime = Field(sa_type=Instant)
     since_day: date = Field(sa_type=Day)  # local
@@ -187,7 +191,7 @@ class LevelChange(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigKey)
-    fan_id: int = Field(foreign_key="fan.id", sa_type=BigKey)
+    fan_id: int = Field(sa_type=BigKey)
     dimension: str
     old_level: str | None = None  # None: first classified in a look
     old_since: datetime | None = Field(default=None, sa_type=Instant)
