@@ -65,6 +65,7 @@ async def test_more_attributes_than_a_row_has_columns_are_all_asked(world: World
         session.add(*(FanAttribute(fan_id=neither, name=name, value="no") for part in names for name in part))
     for n, part in enumerate(names):
         await world.save(f"part_{n}", {"any": [{"attribute": name, "op": "=", "value": "yes"} for name in part]})
+        await world.recompute()
     await world.describe(fan, names[3][-1], "yes")
     await world.describe(other, names[0][0], "yes")
 
