@@ -79,6 +79,14 @@ def _temporary(name: str, *columns: Column[object]) -> Table:
     return Table(name, _STAGE, *columns, prefixes=["TEMPORARY"], sqlite_with_rowid=not several)
 
 
+def by_fan(name: str, columns: Sequence[Column[Any]]) -> Table:
+    """A table with a row for each fan, beside those that are always there: it is made when it is asked for."""
+    fan_id: Column[Any] = Column(
+        "fan_id", BigKey().with_variant(BigInteger(), "postgresql"), primary_key=True, autoincrement=False
+    )
+    return Table(name, MetaData(), fan_id, *columns, prefixes=["TEMPORARY"])
+
+
 def _like(model: type[SQLModel]) -> list[Column[object]]:
     columns = table_of(model).columns
     return [Column(c.name, c.type, primary_key=c.primary_key, autoincrement=False) for c in columns]

@@ -9,15 +9,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache, reduce
-from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     Column,
     ColumnElement,
     FromClause,
     Insert,
-    MetaData,
     String,
     Table,
     case,
@@ -28,7 +25,6 @@ from sqlalchemy import (
     select,
 )
 
-from siyu.kit.columns import BigKey
 from siyu.kit.staging import Batch, Params
 from siyu.metrics import stage
 from siyu.metrics.stage import Cause, Rows
@@ -122,11 +118,7 @@ def tables(definitions: str) -> tuple[Table, Table]:
 
 @cache
 def _table(name: str, size: int) -> Table:
-    columns: list[Column[Any]] = [Column(f"p{n}", String(1)) for n in range(size)]
-    fan_id: Column[Any] = Column(
-        "fan_id", BigKey().with_variant(BigInteger(), "postgresql"), primary_key=True, autoincrement=False
-    )
-    return Table(f"{name}_{size}", MetaData(), fan_id, *columns, prefixes=["TEMPORARY"])
+    return stage.by_fan(f"{name}_{size}", [Column(f"p{n}", String(1)) for n in range(size)])
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Insert,
-    MetaData,
     String,
     Subquery,
     Table,
@@ -24,7 +23,6 @@ from sqlalchemy import (
     select,
 )
 
-from siyu.kit.columns import BigKey
 from siyu.metrics import stage
 from siyu.metrics.stage import AS_OF, TODAY, Rows
 from siyu.segments.rules import Attribute, Channel, Did, Leaf, Tagged
@@ -92,12 +90,9 @@ def _is_word(trait: Trait) -> bool:
 
 @cache
 def _table(words: int, counts: int) -> Table:
-    fan_id: Column[Any] = Column(
-        "fan_id", BigKey().with_variant(BigInteger(), "postgresql"), primary_key=True, autoincrement=False
-    )
     columns: list[Column[Any]] = [Column(f"w{n}", String()) for n in range(words)]
     columns += [Column(f"n{n}", BigInteger()) for n in range(counts)]
-    return Table(f"stage_trait_{words}_{counts}", MetaData(), fan_id, *columns, prefixes=["TEMPORARY"])
+    return stage.by_fan(f"stage_trait_{words}_{counts}", columns)
 
 
 def _sources(wanted: Iterable[Trait], *, everybody: bool) -> Iterator[tuple[Subquery, Sequence[Trait]]]:
