@@ -29,11 +29,11 @@ def _rewrite_the_text() -> None:
     bind.execute(sa.text("PRAGMA writable_schema = ON"))
     for table in TABLES:
         clause = f", \n\tCONSTRAINT fk_{table}_fan_id FOREIGN KEY(fan_id) REFERENCES fan (id)"
-        text = bind.execute(sa.text("SELECT sql FROM sqlite_schema WHERE name = :name"), {"name": table}).scalar_one()
+        text = bind.execute(sa.text("SELECT sql FROM sqlite_master WHERE name = :name"), {"name": table}).scalar_one()
         if text.count(clause) != 1:
             raise RuntimeError(f"{table} is not the table of migration 0014: {text}")
         rewritten = {"name": table, "text": text.replace(clause, "")}
-        bind.execute(sa.text("UPDATE sqlite_schema SET sql = :text WHERE type = 'table' AND name = :name"), rewritten)
+        bind.execute(sa.text("UPDATE sqlite_master SET sql = :text WHERE type = 'table' AND name = :name"), rewritten)
     bind.execute(sa.text(f"PRAGMA schema_version = {version + 1}"))
     bind.execute(sa.text("PRAGMA writable_schema = OFF"))
     if (found := bind.execute(sa.text("PRAGMA quick_check(1)")).scalar_one()) != "ok":
