@@ -1,7 +1,7 @@
 """Cuts among the buyers: the values that a share of them does not pass, kept exact as single buyers move.
 
-A full run finds them by one sort of each measure. After that a cut is moved by what the staged fans did to the number
-of buyers below it: a few steps in an index, whatever the number of buyers.
+The first run finds them by one sort of each measure. After that a cut is moved by what the staged fans did to the
+number of buyers below it: a few steps in an index, whatever the number of buyers. A full run counts everybody instead.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -140,17 +140,17 @@ def _changes(measures: Sequence[str], *, everybody: bool) -> Rows:
     for n, measure in enumerate(measures):
         limit = bindparam(f"cut_{n}", type_=BigInteger())
         new, old = (_value_of(rows, measure) for rows in (stage.metrics, fan_metrics))
-        for now, then in ((new < limit, old < limit), (new <= limit, old <= limit), (_there(new), _there(old))):
+        for now, then in (
+            (new < limit, old < limit),
+            (new <= limit, old <= limit),
+            (new.is_not(None), old.is_not(None)),
+        ):
             change = _one_if(now) if everybody else _one_if(now) - _one_if(then)
             sums.append(func.coalesce(func.sum(change), 0))
     if everybody:
         return select(*sums).where(affected.is_buyer(stage.metrics))
     joined = stage.metrics.outerjoin(fan_metrics, fan_metrics.c.fan_id == stage.metrics.c.fan_id)
     return select(*sums).select_from(joined)
-
-
-def _there(value: ColumnElement[int]) -> ColumnElement[bool]:
-    return value.is_not(None)
 
 
 def _settled(batch: Batch, measure: str, place: Place, rank: int) -> Place:

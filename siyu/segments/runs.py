@@ -80,12 +80,12 @@ async def recompute(
     for _ in range(ATTEMPTS):
         try:
             async with database.staging() as staging:
-                plan, computed = await staging.compute(lambda batch: _begun(plan_now(batch), batch))
+                plan, computed = await staging.compute(lambda batch: _at_once(plan_now(batch), batch))
                 if computed is not None:
                     return await written(staging, plan, computed)
             async with _turn(database, plan), database.staging() as staging:
                 # Whoever waited for another run finds other things standing.
-                return await written(staging, *await staging.compute(lambda batch: _finished(plan_now(batch), batch)))
+                return await written(staging, *await staging.compute(lambda batch: _in_turn(plan_now(batch), batch)))
         except Overtaken:
             continue
     raise Conflict("another recompute keeps getting in the way; try again in a moment")
@@ -119,12 +119,12 @@ async def may_move(session: ReadSession, *, now: datetime) -> bool:
     return not held and await leases.holder(session, LEASE, now=now) is None
 
 
-def _begun(plan: Plan, batch: Batch) -> tuple[Plan, Computed | None]:
-    """A tick is computed at once: it is too short to take turns with others."""
+def _at_once(plan: Plan, batch: Batch) -> tuple[Plan, Computed | None]:
+    """A tick is computed where it is planned: it is too short to take turns with others."""
     return plan, _compute(batch, plan) if plan.mode is Mode.TICK else None
 
 
-def _finished(plan: Plan, batch: Batch) -> tuple[Plan, Computed]:
+def _in_turn(plan: Plan, batch: Batch) -> tuple[Plan, Computed]:
     return plan, _compute(batch, plan)
 
 

@@ -53,7 +53,6 @@ class Size:
 
 
 Sizes = Mapping[tuple[str, str], Size]  # by dimension and level
-Counted = Sizes  # of some dimensions, in all their levels
 Moves = Mapping[tuple[str, str], Move]
 
 
@@ -64,7 +63,7 @@ def moves_of(batch: Batch, definitions: str) -> Moves:
     return {(dimension, level): Move(*counts) for dimension, level, *counts in counted}
 
 
-def count_anew(batch: Batch, task: Task, *, first: bool) -> Counted:
+def count_anew(batch: Batch, task: Task, *, first: bool) -> Sizes:
     """Every level whose size is not known from before, counted from the staged places."""
     everything = classification(task.definitions).everything
     anew = [d.key for d in everything if first or task.everybody or d.key in task.redefined]
@@ -72,7 +71,7 @@ def count_anew(batch: Batch, task: Task, *, first: bool) -> Counted:
     return {place: Size(*size) for place, size in counted.items()}
 
 
-def sizes_of(batch: Batch, task: Task, moves: Moves, counted: Counted, *, day: date | None) -> Sizes:
+def sizes_of(batch: Batch, task: Task, moves: Moves, counted: Sizes, *, day: date | None) -> Sizes:
     """As they will be: what was counted, or what the lists showed last, moved on by what the staged fans do."""
     keys = [(d.key, level) for d in classification(task.definitions).everything for level in _kept(d)]
     known = _sizes_before(batch, day) if day and len(counted) < len(keys) else {}
