@@ -28,6 +28,18 @@ async def test_the_shop_is_one_living_message_of_at_most_three_rows(app: App) ->
     assert of(turned, "answerCallbackQuery")
 
 
+@pytest.mark.parametrize("words", ["/shop", "/shop tea"])
+async def test_each_product_stands_on_a_line_of_its_own(app: App, words: str) -> None:
+    for n in range(3):
+        await a_product(app, f"tea-{n}", title=f"Tea {n}")
+    mei = Phone(app)
+
+    shown = of(await mei.write(words), "sendMessage")
+
+    lines = [line.partition("</b>")[0] for line in shown["text"].splitlines() if "Tea" in line]
+    assert lines == ["<b>Tea 0", "<b>Tea 1", "<b>Tea 2"]
+
+
 async def test_a_category_shows_its_own_shelf(app: App) -> None:
     await a_product(app, "tea", category="饮品与一切可以慢慢喝的东西")
     await a_product(app, "cup", category="Cups")
