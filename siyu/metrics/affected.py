@@ -4,7 +4,18 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from functools import cache
 
-from sqlalchemy import ColumnElement, FromClause, Insert, Integer, literal, literal_column, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Insert,
+    Integer,
+    and_,
+    literal,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+)
 
 from siyu.kit.staging import Batch
 from siyu.metrics import stage
@@ -14,11 +25,13 @@ from siyu.metrics.measures import ROUNDING, cooling
 from siyu.metrics.stage import Cause, Rows
 from siyu.metrics.sums import Crossing, fan, fan_metrics, referral
 
+YEAR = 365  # of what friends spend, so much counts for whoever brought them
+
 
 def stage_fans_with_facts(batch: Batch) -> None:
-    """Fans of the staged days, and who brought them: their numbers count their friends'."""
+    """Fans of the staged days, and who brought those of them who bought: their numbers count their friends'."""
     batch.run(_with_facts(batch.dialect))
-    batch.run(_who_brought_them(batch.dialect, Cause.FACT))
+    batch.run(_who_brought_buyers(batch.dialect))
 
 
 def stage_fans_by_time(
@@ -29,7 +42,13 @@ def stage_fans_by_time(
         batch.run(_staged(batch.dialect, _leaving(edge, before, day), Cause.TIME))
     for crossing in sorted(crossings, key=str):
         batch.run(_staged(batch.dialect, _crossed(crossing, before, day), Cause.TIME))
-    batch.run(_who_brought_them(batch.dialect, Cause.TIME))
+
+
+def stage_who_brought_them(batch: Batch, *, before: date, day: date, hold: Crossing) -> None:
+    """Fans one of whose friends counts as a buying one from now on, or bought a year ago."""
+    bought = _leaving(YEAR, before, day).where(fan_day.c.purchases > 0)
+    for friends in (_crossed(hold, before, day), bought):
+        batch.run(_staged(batch.dialect, _brought(friends), Cause.TIME))
 
 
 def stage_interests_given_up(batch: Batch, *, before: date, day: date, days: int) -> None:
@@ -72,7 +91,20 @@ def _leaving(edge: int, before: date, day: date) -> Rows:
 def _crossed(crossing: Crossing, before: date, day: date) -> Rows:
     since, until = before - timedelta(days=crossing.days), day - timedelta(days=crossing.days)
     column = fan_metrics.c[crossing.column]
-    return select(fan_metrics.c.fan_id).where(column > since, column <= until)
+    crossed = select(fan_metrics.c.fan_id).where(column > since, column <= until)
+    deeds = _DEEDS.get(crossing.column)
+    if deeds is None:
+        return crossed
+    # The day of a deed stands in no index of theirs, but in that of the days.
+    did = select(fan_day.c.fan_id).where(fan_day.c.day > since, fan_day.c.day <= until, deeds > 0)
+    return crossed.where(fan_metrics.c.fan_id.in_(did))
+
+
+_DEEDS = {
+    "last_interaction_day": fan_day.c.interactions,
+    "first_purchase_day": fan_day.c.purchases,
+    "last_purchase_day": fan_day.c.purchases,
+}
 
 
 @cache
@@ -81,10 +113,25 @@ def _with_facts(dialect: str) -> Insert:
 
 
 @cache
-def _who_brought_them(dialect: str, cause: Cause) -> Insert:
-    friends = select(stage.fans.c.fan_id).where(stage.fans.c.cause == cause)
-    brought = select(referral.c.referrer_id.label("fan_id")).where(referral.c.referee_id.in_(friends))
-    return _staged(dialect, brought.distinct(), cause)
+def _who_brought_buyers(dialect: str) -> Insert:
+    """What a friend looked at or pressed is nothing to whoever brought them; when they joined is, and what they bought.
+
+    Where a purchase came, changed or went, the day has one now or had one before. Everybody who brought a fan with a
+    new fact was a sixth of a tick's fans, and their friends most of the friends it counted.
+    """
+    mine = stage.days.c
+    friends = select(mine.fan_id, mine.day, mine.purchases, referral.c.referrer_id)
+    # Who was brought first, or PostgreSQL asks all of them when they joined.
+    known = friends.join_from(stage.days, referral, referral.c.referee_id == mine.fan_id).cte("friends")
+    again = known.prefix_with("MATERIALIZED").c
+    before = and_(fan_day.c.fan_id == again.fan_id, fan_day.c.day == again.day)
+    told = or_(again.purchases > 0, fan_day.c.purchases > 0, fan.c.joined_day == again.day)
+    brought = select(again.referrer_id.label("fan_id")).join(fan, fan.c.id == again.fan_id).outerjoin(fan_day, before)
+    return _staged(dialect, brought.where(told).distinct(), Cause.FACT)
+
+
+def _brought(friends: Rows) -> Rows:
+    return select(referral.c.referrer_id.label("fan_id")).where(referral.c.referee_id.in_(friends)).distinct()
 
 
 def _staged(dialect: str, found: Rows, cause: Cause) -> Insert:

@@ -271,8 +271,9 @@ def _stage_others(batch: Batch, plan: Plan) -> None:
     if plan.mode is Mode.WINDOW:
         passing = {"before": plan.before.day, "day": plan.day}
         affected.stage_fans_who_cooled(batch, **passing, scores=whole.intents)
-        crossings = whole.crossings | {sums.hold_over(whole.qualifying)}
-        affected.stage_fans_by_time(batch, **passing, edges=whole.edges, crossings=crossings)
+        hold = sums.hold_over(whole.qualifying)
+        affected.stage_fans_by_time(batch, **passing, edges=whole.edges, crossings=whole.crossings)
+        affected.stage_who_brought_them(batch, **passing, hold=hold)
         for old in whole.interest_days:
             affected.stage_interests_given_up(batch, **passing, days=old)
 
