@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 from functools import lru_cache
 from typing import Any, TypeVar
 
+import psycopg
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -18,8 +19,10 @@ from sqlalchemy import (
     Insert,
     Row,
     Select,
+    String,
     Table,
     bindparam,
+    cast,
     func,
     insert,
     inspect,
@@ -27,6 +30,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from sqlmodel import SQLModel
 
@@ -39,50 +43,84 @@ Value = TypeVar("Value")
 
 
 class Batch:
-    """One transaction's statements, one after another."""
+    """One transaction's statements, one after another.
+
+    Most of them nobody waits for. On PostgreSQL those are sent ahead, one behind the other, until an answer is asked
+    for: while it works at one the next is made ready, a tenth of the time a tick takes.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._ahead = ExitStack()
+        self._is_ahead = False
         self.dialect = connection.dialect.name
+        self.kept: dict[Any, Any] = connection.info  # outlives the transaction, with the connection
 
-    def run(self, statement: Executable, params: Params | None = None) -> int:
+    def run(self, statement: Executable, params: Params | None = None) -> None:
+        """Run one statement. What fails in it is raised here, or where the next answer is asked for."""
+        self._go_ahead()
+        self._connection.execute(statement, params)
+
+    def changed(self, statement: Executable, params: Params | None = None) -> int:
         """Run one statement; how many rows it touched."""
+        self.catch_up()
         # Asked for, or the count of an INSERT is -1 on PostgreSQL.
         result = self._connection.execute(statement, params, execution_options={"preserve_rowcount": True})
         return int(result.rowcount)
 
     def say(self, statement: str) -> None:
         """Run a fixed statement as the driver takes it: for emptying twenty tables SQLAlchemy took 2 of a tick's ms."""
+        self._go_ahead()
         self._connection.exec_driver_sql(statement)
 
     def run_many(self, statement: Executable, rows: Params | Sequence[Params]) -> None:
         """The same statement for many rows in one trip."""
         if rows:
+            self._go_ahead()
             self._connection.execute(statement, rows)
 
     def fill(self, table: Table, rows: Sequence[Params], same: Mapping[str, int] = NOTHING) -> None:
-        """New rows of words and numbers in one trip, each with what is the same in all.
+        """New rows of numbers and words, none of them empty, in one trip, each with what is the same in all.
 
-        On PostgreSQL column by column: its driver has every row answered by itself. On SQLite as its driver takes
-        them: preparing 2,000 rows for a statement was 6 of a tick's 125 ms.
+        On PostgreSQL column by column: its driver has every row answered by itself; and a column as one word, since
+        it quotes every element of a list. On SQLite as its driver takes them: preparing 2,000 rows for a statement was
+        6 of a tick's 125 ms.
         """
+        self._go_ahead()
         if rows and self.dialect == "postgresql":
-            self._connection.execute(_by_column(table, tuple(rows[0]), tuple(same.items())), by_column(rows))
+            columns = {name: _SEPARATOR.join(map(_said, values)) for name, values in by_column(rows).items()}
+            self._connection.execute(_by_column(table, tuple(rows[0]), tuple(same.items())), columns)
         elif rows:
             statement = _by_row(table, tuple(rows[0]), tuple(same.items()))
             self._connection.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
 
     def rows(self, statement: Executable, params: Params | None = None) -> Sequence[Row[*tuple[Any, ...]]]:
         """What a statement gives back."""
+        self.catch_up()
         return self._connection.execute(statement, params).all()
 
     def one(self, statement: TypedReturnsRows[Value], params: Params | None = None) -> Value:
         """The first column of the only row."""
+        self.catch_up()
         return self._connection.execute(statement, params).scalars().one()
 
     def insert(self, model: type[SQLModel] | Table) -> "sqlite.Insert | postgresql.Insert":
         """An INSERT that knows ON CONFLICT."""
         return insert_into(self.dialect, model)
+
+    def catch_up(self) -> None:
+        """Wait for whatever was sent ahead; raises what failed there."""
+        self._is_ahead = False
+        try:
+            self._ahead.close()
+        except psycopg.Error as error:
+            raise DBAPIError("sent ahead", None, error) from error
+
+    def _go_ahead(self) -> None:
+        if self.dialect == "postgresql" and not self._is_ahead:
+            driver: Any = self._connection.connection.driver_connection  # Any: SQLAlchemy knows no drivers
+            self._ahead.enter_context(driver.pipeline())
+            self._is_ahead = True
 
 
 Work = Callable[[Batch], Result]
@@ -128,7 +166,11 @@ class Staging:
         def all_of_it() -> Result:
             connection = self._connection.execution_options(begin=begin)
             with connection.begin():
-                return work(Batch(connection))
+                batch = Batch(connection)
+                try:
+                    return work(batch)
+                finally:
+                    batch.catch_up()
 
         return await to_the_end(all_of_it)
 
@@ -198,18 +240,26 @@ def by_column(rows: Sequence[Params]) -> Params:
 
 
 @lru_cache
-def columns_of(model: type[SQLModel] | Table, names: Names, same: Same = ()) -> Select[*tuple[Any, ...]]:
-    """Rows out of one list for each column, on PostgreSQL; each with what is the same in all."""
+def columns_of(model: type[SQLModel] | Table, names: Names) -> Select[*tuple[Any, ...]]:
+    """Rows out of one list for each column, on PostgreSQL."""
     table = model if isinstance(model, Table) else inspect(model).local_table
-    columns = [func.unnest(bindparam(name, type_=postgresql.ARRAY(table.c[name].type))) for name in names]
-    constants: list[ColumnElement[int]] = [literal_column(str(value)) for _, value in same]
-    return select(*columns, *constants)
+    return select(*(func.unnest(bindparam(name, type_=postgresql.ARRAY(table.c[name].type))) for name in names))
+
+
+_SEPARATOR = "\x1f"
+
+
+def _said(value: str | int | None) -> str:
+    return "" if value is None else str(value)
 
 
 @lru_cache
 def _by_column(table: Table, names: Names, same: Same) -> Insert:
+    parts = ((func.string_to_array(bindparam(name, type_=String()), _SEPARATOR, ""), table.c[name]) for name in names)
+    columns = [func.unnest(cast(words, postgresql.ARRAY(column.type))) for words, column in parts]
+    constants: list[ColumnElement[int]] = [literal_column(str(value)) for _, value in same]
     into = [*names, *(name for name, _ in same)]
-    return insert(table).from_select(into, columns_of(table, names, same))
+    return insert(table).from_select(into, select(*columns, *constants))
 
 
 @lru_cache

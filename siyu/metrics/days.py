@@ -1,5 +1,6 @@
 """fan_day: what each fan did on each local day, counted again from the facts where something changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -32,12 +33,14 @@ interaction, purchase, refund, checkout = (stage.table_of(model) for model in (I
 fan_day, dirty_day = stage.table_of(FanDay), stage.table_of(DirtyDay)
 
 
-def capture_dirty(batch: Batch, given: Params) -> None:
-    """Stage which days have new facts up to as_of; facts written later keep their rows."""
+def capture_dirty(batch: Batch, given: Params) -> int:
+    """Stage which days have new facts up to as_of, and how many; facts written later keep their rows."""
     batch.run(_capture(), given)
-    batch.run(_captured_days(), given)
-    stage.count(batch, stage.dirty_days)
-    # Whether a product was looked at before changes what a later day's look at it says.
+    return batch.changed(_captured_days(), given)
+
+
+def stage_later_views(batch: Batch) -> None:
+    """Whether a product was looked at before changes what a later day's look at it says."""
     batch.run(stage.add(batch.dialect, stage.dirty_days, _later_days_with_views()))
 
 
@@ -68,7 +71,7 @@ def count_again(batch: Batch, given: Params) -> None:
 
 def write_days(batch: Batch, part: tuple[int, int]) -> None:
     """Put the staged days of these fans in the place of those that stand; empty ones go."""
-    for statement in (_emptied(), _counted(batch.dialect)):
+    for statement in (_emptied(), *_counted(batch.dialect)):
         batch.run(statement, stage.range_of(part))
 
 
@@ -132,8 +135,8 @@ def _emptied() -> Delete:
 
 
 @cache
-def _counted(dialect: str) -> Insert:
-    return stage.put(dialect, fan_day, select(stage.days).where(~_is_empty(), stage.within(stage.days)))
+def _counted(dialect: str) -> Sequence[Insert | Update]:
+    return stage.put_few(dialect, fan_day, select(stage.days).where(~_is_empty(), stage.within(stage.days)))
 
 
 @cache

@@ -66,7 +66,6 @@ def sum_up(batch: Batch, given: Params, *, qualifying: Qualifying) -> None:
         _own_of_fans_as_they_stand(),
         _own_of_fans_counted_again(),
         _referred(qualifying),
-        _wanting_since_the_last_purchase(),
     ):
         batch.run(statement, given)
 
@@ -130,7 +129,7 @@ def _in_place() -> Insert:
 
 @cache
 def _new_rows() -> Insert:
-    return stage.add("sqlite", fan_metrics, _changed_rows())
+    return stage.to_the_end(stage.add("sqlite", fan_metrics, _changed_rows()))
 
 
 def _changed_rows() -> Rows:
@@ -172,7 +171,8 @@ def _differing() -> Rows:
 def _columns_in_place(names: tuple[str, ...]) -> Update:
     staged = fan_metrics.c.fan_id.in_(select(stage.changed_metrics.c.fan_id).where(stage.within(stage.changed_metrics)))
     same = [_same_fan(fan_metrics), *([_same_fan(stage.words)] if "places" in names else [])]
-    return update(fan_metrics).where(staged, *same, _differs(names)).values({name: _staged(name) for name in names})
+    changed = update(fan_metrics).where(staged, *same, _differs(names))
+    return stage.to_the_end(changed.values({name: _staged(name) for name in names}))
 
 
 def _differs(names: Sequence[str]) -> ColumnElement[bool]:
@@ -186,7 +186,7 @@ def _words_in_place() -> Update:
     # Named twice, or SQLite walks through everybody: 33 of a tick's 360 ms.
     staged = fan_metrics.c.fan_id.in_(select(mine.fan_id).where(stage.within(stage.words)))
     same = and_(fan_metrics.c.fan_id == mine.fan_id, fan_metrics.c.places != mine.places)
-    return update(fan_metrics).where(staged, same).values(places=mine.places)
+    return stage.to_the_end(update(fan_metrics).where(staged, same).values(places=mine.places))
 
 
 @cache
@@ -213,7 +213,8 @@ def _own(rows: Rows) -> Insert:
     first = type_coerce(totals.c.first_purchase_at, BigInteger) - type_coerce(fan.c.joined_at, BigInteger)
     buys = totals.c.orders_total > 0
     whole = select(
-        *(column for column in totals.c if column.name != "feedback"),
+        *(column for column in totals.c if column.name not in ("intent_heat", "feedback")),
+        _wanting(totals).label("intent_heat"),
         *(literal_column("0", Integer()).label(name) for name in REFERRED),
         can_be_reached().label("reachable"),
         fan.c.joined_day,
@@ -300,18 +301,16 @@ def _friends_of_staged() -> CTE:
     return mine.where(referral.c.at <= AS_OF, staged).cte("friends").prefix_with("MATERIALIZED")
 
 
-@cache
-def _wanting_since_the_last_purchase() -> Update:
+def _wanting(totals: FromClause) -> ColumnElement[float]:
     """A purchase resets what the signals before it said; of its own day, only those after it were counted."""
-    mine = stage.metrics.c
-    since = mine.last_purchase_day
+    mine, since = totals.c.fan_id, totals.c.last_purchase_day
     again = select(stage.days.c.day).where(stage.days.c.fan_id == fan_day.c.fan_id, stage.days.c.day == fan_day.c.day)
-    stood = select(func.sum(fan_day.c.heat)).where(fan_day.c.fan_id == mine.fan_id, fan_day.c.day >= since)
-    fresh = select(func.sum(stage.days.c.heat)).where(stage.days.c.fan_id == mine.fan_id, stage.days.c.day >= since)
+    stood = select(func.sum(fan_day.c.heat)).where(fan_day.c.fan_id == mine, fan_day.c.day >= since)
+    fresh = select(func.sum(stage.days.c.heat)).where(stage.days.c.fan_id == mine, stage.days.c.day >= since)
     parts = (part.scalar_subquery() for part in (stood.where(~again.exists()), fresh))
     first, second = (func.coalesce(part, literal_column("0.0")) for part in parts)
-    statement = update(stage.metrics).where(mine.intent_heat > 0, since.is_not(None))
-    return statement.values(intent_heat=first + second)
+    reset = and_(totals.c.intent_heat > 0, since.is_not(None))
+    return case((reset, first + second), else_=totals.c.intent_heat)
 
 
 def _first_counting_purchase() -> ScalarSelect[int]:

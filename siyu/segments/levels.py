@@ -14,7 +14,9 @@ from sqlalchemy import (
     Insert,
     Row,
     ScalarSelect,
+    Select,
     Table,
+    Update,
     and_,
     bindparam,
     case,
@@ -25,6 +27,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     tuple_,
     update,
 )
@@ -43,8 +46,9 @@ fan_level, fan_metrics, level_change, level_size = (
 )
 
 
-# Of these dimensions only.
+# Of these dimensions only; where it is all of them, naming 65 in each of four statements was a millisecond.
 _THESE = stage.levels.c.dimension.in_(bindparam("dimensions", expanding=True))
+Keys = Sequence[str] | None  # None: all of them
 
 
 @dataclass(frozen=True)
@@ -105,12 +109,10 @@ def _all_stand_right(batch: Batch, task: Task, key: str, held: Mapping[str, int]
     return bool(standing == right == held[key])
 
 
-def write_changes(
-    batch: Batch, given: Params, task: Task, keys: Sequence[str], part: tuple[int, int], *, look: bool
-) -> None:
+def write_changes(batch: Batch, given: Params, task: Task, keys: Keys, part: tuple[int, int], *, look: bool) -> None:
     """The history of what is about to change in these dimensions, for these fans."""
-    theirs = {**given, "dimensions": list(keys), **stage.range_of(part)}
-    batch.run(_changes(task.redefined, look=look), theirs)
+    theirs = {**_named(given, keys), **stage.range_of(part)}
+    batch.run(_changes(task.redefined, look=look, some=keys is not None), theirs)
 
 
 def forget_what_did_not_come(batch: Batch, moment: datetime) -> None:
@@ -122,17 +124,25 @@ def forget_what_did_not_come(batch: Batch, moment: datetime) -> None:
     batch.run(delete(level_change).where(told.at == moment, ~select(fan_level.c.level).where(made).exists(), ~left))
 
 
-def write_levels(batch: Batch, given: Params, keys: Sequence[str]) -> int:
+def write_levels(batch: Batch, given: Params, keys: Keys) -> int:
     """Write the staged levels of these dimensions; returns how many changed."""
-    theirs = {**given, "dimensions": list(keys)}
-    batch.run(_in_place(batch.dialect), theirs)
-    batch.run(_gone(), theirs)
-    return batch.one(select(func.count()).where(is_a_move(), _THESE), theirs)
+    theirs, some = _named(given, keys), keys is not None
+    for statement in (*_in_place(batch.dialect, some=some), _gone(some=some)):
+        batch.run(statement, theirs)
+    return batch.one(_count_of_moves(some=some), theirs)
+
+
+def _named(given: Params, keys: Keys) -> Params:
+    return given if keys is None else {**given, "dimensions": list(keys)}
+
+
+def _these(*, some: bool) -> ColumnElement[bool]:
+    return _THESE if some else true()
 
 
 def write_first(batch: Batch, task: Task, key: str, part: tuple[int, int], given: Params) -> int:
     """Where nothing stands yet: the places of these fans, straight from the stage."""
-    return batch.run(_all_of(batch.dialect, task.layout, key), {**given, **stage.range_of(part)})
+    return batch.changed(_all_of(batch.dialect, task.layout, key), {**given, **stage.range_of(part)})
 
 
 def moved_by_dimension(batch: Batch) -> Mapping[str, int]:
@@ -272,23 +282,24 @@ def is_a_move() -> ColumnElement[bool]:
 
 
 @lru_cache
-def _changes(redefined: frozenset[str], *, look: bool) -> Insert:
+def _changes(redefined: frozenset[str], *, look: bool, some: bool) -> Insert:
     """The first level of all is told by no change; but what a look did must be undone."""
     staged, stood = stage.levels.c, fan_level.c
     cause = literal(Cause.LOOK) if look else _cause(redefined)
     known = is_a_move() if look else and_(is_a_move(), staged.old_level.is_not(None))
-    # Found by comparing words, a move does not know since when. Outside of a segment nobody is since a day.
-    inside = staged.old_level != OUT
-    since = func.coalesce(staged.old_since, case((inside, stood.since)))
-    day = func.coalesce(staged.old_day, case((inside, stood.since_day)))
+    # Found by comparing words, a move does not know since when. Outside of a segment nobody is since a day, and with
+    # no fan to look for PostgreSQL does not look.
+    inside = case((staged.old_level != OUT, staged.fan_id))
+    since = func.coalesce(staged.old_since, stood.since)
+    day = func.coalesce(staged.old_day, stood.since_day)
     rows = (
         select(staged.fan_id, staged.dimension, staged.old_level, since, day, staged.new_level, AS_OF, TODAY, cause)
         .join(stage.fans, stage.fans.c.fan_id == staged.fan_id)
-        .outerjoin(fan_level, and_(stood.dimension == staged.dimension, stood.fan_id == staged.fan_id))
-        .where(known, _THESE, stage.within(stage.levels))
+        .outerjoin(fan_level, and_(stood.dimension == staged.dimension, stood.fan_id == inside))
+        .where(known, _these(some=some), stage.within(stage.levels))
     )
     names = ["fan_id", "dimension", "old_level", "old_since", "old_day", "new_level", "at", "day", "cause"]
-    return insert(level_change).from_select(names, rows)
+    return stage.to_the_end(insert(level_change).from_select(names, rows))
 
 
 @lru_cache(maxsize=1024)
@@ -302,16 +313,23 @@ def _all_of(dialect: str, layout: Layout, key: str) -> Insert:
 
 
 @cache
-def _in_place(dialect: str) -> Insert:
+def _in_place(dialect: str, *, some: bool) -> Sequence[Insert | Update]:
     staged = stage.levels.c
-    rows = select(staged.dimension, staged.fan_id, staged.new_level, staged.since, staged.since_day)
-    return stage.put(dialect, fan_level, rows.where(staged.new_level != OUT, _THESE))
+    columns = (staged.dimension, staged.fan_id, staged.new_level.label("level"), staged.since, staged.since_day)
+    rows = select(*columns)
+    return stage.put_few(dialect, fan_level, rows.where(staged.new_level != OUT, _these(some=some)))
 
 
 @cache
-def _gone() -> Delete:
-    out = select(stage.levels.c.dimension, stage.levels.c.fan_id).where(stage.levels.c.new_level == OUT, _THESE)
+def _gone(*, some: bool) -> Delete:
+    staged = stage.levels.c
+    out = select(staged.dimension, staged.fan_id).where(staged.new_level == OUT, _these(some=some))
     return delete(fan_level).where(tuple_(fan_level.c.dimension, fan_level.c.fan_id).in_(out))
+
+
+@cache
+def _count_of_moves(*, some: bool) -> Select[int]:
+    return select(func.count()).where(is_a_move(), _these(some=some))
 
 
 def _before_the_look() -> Rows:
@@ -324,4 +342,6 @@ def _before_the_look() -> Rows:
 
 
 def _cause(redefined: frozenset[str]) -> ColumnElement[str]:
+    if not redefined:
+        return stage.fans.c.cause
     return case((stage.levels.c.dimension.in_(sorted(redefined)), literal(Cause.RULE)), else_=stage.fans.c.cause)

@@ -42,6 +42,8 @@ HOLD = timedelta(minutes=10)
 # "As of" a moment this near is the present.
 PRESENT = timedelta(minutes=1)
 ATTEMPTS = 5
+# Days with new facts: more are as many as a night's run looks at.
+FEW = 4_000
 
 
 _BREADTH = (Mode.AUTO, Mode.TICK, Mode.WINDOW, Mode.FULL)
@@ -217,8 +219,12 @@ async def _written(
 def _compute(batch: Batch, plan: Plan) -> Computed:
     """Fill the stage from one moment's facts."""
     given = stage.parameters(as_of=plan.as_of, day=plan.day, currency=plan.currency)
-    stage.set_up(batch)
-    days.capture_dirty(batch, given)
+    tick = plan.mode is Mode.TICK
+    stage.set_up(batch, tick=tick)
+    few = days.capture_dirty(batch, given) <= FEW and tick
+    stage.expect(batch, few=few)
+    stage.count(batch, stage.dirty_days)
+    days.stage_later_views(batch)
     days.stage_paid_back(batch, given, everywhere=plan.mode is Mode.FULL)
     if plan.mode is Mode.FULL:
         days.find_drift(batch, given)
@@ -248,6 +254,7 @@ def _compute(batch: Batch, plan: Plan) -> Computed:
     straight = kept_in(sizes, plan.task.straight)
     moved = {**levels.moved_by_dimension(batch), **straight}
     rows = writing.rows_of(batch) + sum(straight.values())
+    stage.leave(batch, few=few)
     return Computed(
         touched=batch.one(select(func.count()).select_from(stage.fans)),
         rows=rows,

@@ -58,7 +58,7 @@ Moves = Mapping[tuple[str, str], Move]
 
 def moves_of(batch: Batch, definitions: str) -> Moves:
     """What the staged fans do to each level that they come into or leave."""
-    some_turned = batch.run(_turned()) > 0
+    some_turned = batch.changed(_turned()) > 0
     counted = batch.rows(_moves(definitions, some_turned=some_turned))
     return {(dimension, level): Move(*counts) for dimension, level, *counts in counted}
 
@@ -67,7 +67,7 @@ def count_anew(batch: Batch, task: Task, *, first: bool) -> Sizes:
     """Every level whose size is not known from before, counted from the staged places."""
     everything = classification(task.definitions).everything
     anew = [d.key for d in everything if first or task.everybody or d.key in task.redefined]
-    counted = places.count(batch, task.definitions, anew) if anew else {}
+    counted = places.count(batch, task.layout, anew) if anew else {}
     return {place: Size(*size) for place, size in counted.items()}
 
 

@@ -5,6 +5,7 @@ each of 35 conditions, the attributes alone were half of the time it took to pla
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
 from functools import cache
 from itertools import groupby
 from typing import Any
@@ -16,11 +17,11 @@ from sqlalchemy import (
     FromClause,
     Insert,
     String,
-    Subquery,
     Table,
     func,
     insert,
     select,
+    true,
 )
 
 from siyu.metrics import stage
@@ -32,6 +33,16 @@ fan, attribute, tag, did = (stage.table_of(model) for model in (Fan, FanAttribut
 
 Found = tuple[Rows, Iterator[ColumnElement[Any]]]  # Any: a word, or how often
 Trait = tuple[str, str, int]  # what it is, its word, and of how many days
+
+
+class How(StrEnum):
+    """How the traits of the staged fans are looked for."""
+
+    EVERYBODY = "everybody"
+    LISTED = "listed"  # of a list of them
+    ASKED = "asked"  # fan by fan, which PostgreSQL can say, whatever it thinks of how many there are
+
+
 ATTRIBUTE, CHANNEL, TAG, DID = "attribute", "channel", "tag", "did"
 # More are asked for rule by rule: a SELECT of SQLite has 2,000 columns at most, and 64 tables.
 MOST, MOST_KINDS = 500, 20
@@ -71,13 +82,13 @@ def columns(traits: Sequence[Trait]) -> Mapping[Trait, ColumnElement[Any]]:  # A
     return dict(zip(ordered, list(table_for(traits).c)[1:], strict=True))
 
 
-def staged(traits: Sequence[Trait], wanted: Iterable[Trait], *, everybody: bool, fans: Rows) -> Insert:
+def staged(traits: Sequence[Trait], wanted: Iterable[Trait], *, fans: Rows, how: How) -> Insert:
     """A row for each of these fans, with those that are wanted; the others stay empty."""
-    # Of a few fans deeds are counted one by one: PostgreSQL walked through everybody's for them.
-    found = {trait: _times(trait) for trait in wanted if trait[0] == DID and not everybody}
+    # SQLite counts deeds of a few fans one by one, rather than walking through everybody's.
+    found = {trait: _times(trait) for trait in wanted if trait[0] == DID and how is How.LISTED}
     joined: FromClause = stage.metrics
-    for rows, theirs in _sources(sorted(trait for trait in wanted if trait not in found), everybody=everybody):
-        joined = joined.outerjoin(rows, rows.c.fan_id == stage.metrics.c.fan_id)
+    for rows, theirs in _sources(sorted(trait for trait in wanted if trait not in found), how):
+        joined = joined.outerjoin(rows, true() if how is How.ASKED else rows.c.fan_id == stage.metrics.c.fan_id)
         found |= {trait: rows.c[f"t{n}"] for n, trait in enumerate(theirs)}
     into = columns(traits)
     whole = fans.add_columns(*found.values()).select_from(joined)
@@ -95,14 +106,20 @@ def _table(words: int, counts: int) -> Table:
     return stage.by_fan(f"stage_trait_{words}_{counts}", columns)
 
 
-def _sources(wanted: Iterable[Trait], *, everybody: bool) -> Iterator[tuple[Subquery, Sequence[Trait]]]:
+def _sources(wanted: Iterable[Trait], how: How) -> Iterator[tuple[FromClause, Sequence[Trait]]]:
     """For each kind `fan_id, t0, t1 …` of whoever has any: a fan's rows are looked through once."""
     for (kind, word), theirs in groupby(wanted, key=_source):
         traits = list(theirs)
-        rows, values = _FOUND[kind](word, traits)
-        if not everybody:
-            rows = rows.where(rows.selected_columns.fan_id.in_(select(stage.metrics.c.fan_id)))
-        yield rows.add_columns(*(value.label(f"t{n}") for n, value in enumerate(values))).subquery(), traits
+        found, values = _FOUND[kind](word, traits)
+        rows = found.add_columns(*(value.label(f"t{n}") for n, value in enumerate(values)))
+        fan_id = found.selected_columns.fan_id
+        match how:
+            case How.EVERYBODY:
+                yield rows.subquery(), traits
+            case How.LISTED:
+                yield rows.where(fan_id.in_(select(stage.metrics.c.fan_id))).subquery(), traits
+            case How.ASKED:
+                yield rows.where(fan_id == stage.metrics.c.fan_id).lateral(), traits
 
 
 def _source(trait: Trait) -> tuple[str, str]:

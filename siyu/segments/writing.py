@@ -65,7 +65,7 @@ def _long(plan: Plan, computed: Computed) -> Iterator[Turn]:
     if computed.first:
         yield from (_first(plan, computed, key, part) for part in parts for key in plan.classification.by_key)
     elif plan.coming_back or plan.look or computed.rows <= AT_ONCE:
-        yield _levels(plan, computed, tuple(plan.classification.by_key))
+        yield _levels(plan, computed, None)
     else:
         for keys in _together(plan, computed):
             yield from _in_turns(plan, computed, keys)
@@ -122,7 +122,7 @@ def _first(plan: Plan, computed: Computed, key: str, part: tuple[int, int]) -> T
     return write
 
 
-def _changes(plan: Plan, computed: Computed, keys: tuple[str, ...], part: tuple[int, int] = EVERYBODY) -> Turn:
+def _changes(plan: Plan, computed: Computed, keys: levels.Keys, part: tuple[int, int] = EVERYBODY) -> Turn:
     def write(batch: Batch) -> int:
         levels.write_changes(batch, computed.given, plan.task, keys, part, look=plan.look)
         return 0
@@ -130,16 +130,18 @@ def _changes(plan: Plan, computed: Computed, keys: tuple[str, ...], part: tuple[
     return write
 
 
-def _levels(plan: Plan, computed: Computed, keys: tuple[str, ...], *, told: bool = False) -> Turn:
+def _levels(plan: Plan, computed: Computed, keys: levels.Keys, *, told: bool = False) -> Turn:
+    theirs = tuple(plan.classification.by_key) if keys is None else keys
+
     def write(batch: Batch) -> int:
         if plan.coming_back:
             levels.forget_the_look(batch)
         if not told:
             _changes(plan, computed, keys)(batch)
         changed = levels.write_levels(batch, computed.given, keys)
-        for key in plan.task.straight.intersection(keys):
+        for key in plan.task.straight.intersection(theirs):
             changed += levels.write_first(batch, plan.task, key, EVERYBODY, computed.given)
-        write_sizes(batch, computed.sizes, computed.moves, keys, day=plan.day, coming_back=plan.coming_back)
+        write_sizes(batch, computed.sizes, computed.moves, theirs, day=plan.day, coming_back=plan.coming_back)
         return changed
 
     return write
