@@ -45,7 +45,7 @@ STAGING: dict[str, str | int] = {
 # against their days took 0.9 s instead of 1.3.
 STAGING_ON_POSTGRES: dict[str, str] = {
     "temp_buffers": "64MB", "work_mem": "32MB", "synchronous_commit": "off", "jit": "off", "random_page_cost": "1.1",
-    "enable_hashagg": "off",
+    "enable_hashagg": "off", "enable_hashjoin": "off",
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Whose place may have changed: fans with new facts, fans for whom time alone did it, who brought them, and peers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from functools import cache
 
@@ -21,7 +21,7 @@ from siyu.kit.staging import Batch
 from siyu.metrics import stage
 from siyu.metrics.days import fan_day
 from siyu.metrics.interests import fan_interest
-from siyu.metrics.measures import ROUNDING, cooling
+from siyu.metrics.measures import EDGES, ROUNDING, cooling
 from siyu.metrics.stage import Cause, Rows
 from siyu.metrics.sums import Crossing, fan, fan_metrics, referral
 
@@ -35,19 +35,18 @@ def stage_fans_with_facts(batch: Batch) -> None:
 
 
 def stage_fans_by_time(
-    batch: Batch, *, before: date, day: date, edges: Iterable[int], crossings: Iterable[Crossing]
+    batch: Batch, *, before: date, day: date, edges: Mapping[int, Iterable[str]], crossings: Iterable[Crossing]
 ) -> None:
     """Fans for whom a day left a window, or a threshold was crossed, after `before` and up to `day`."""
-    for edge in sorted(edges):
-        batch.run(_staged(batch.dialect, _leaving(edge, before, day), Cause.TIME))
+    for edge, measures in sorted(edges.items()):
+        batch.run(_staged(batch.dialect, _leaving(edge, before, day, measures), Cause.TIME))
     for crossing in sorted(crossings, key=str):
         batch.run(_staged(batch.dialect, _crossed(crossing, before, day), Cause.TIME))
 
 
 def stage_who_brought_them(batch: Batch, *, before: date, day: date, hold: Crossing) -> None:
     """Fans one of whose friends counts as a buying one from now on, or bought a year ago."""
-    bought = _leaving(YEAR, before, day).where(fan_day.c.purchases > 0)
-    for friends in (_crossed(hold, before, day), bought):
+    for friends in (_crossed(hold, before, day), _leaving(YEAR, before, day, EDGES[YEAR])):
         batch.run(_staged(batch.dialect, _brought(friends), Cause.TIME))
 
 
@@ -83,9 +82,11 @@ def is_buyer(rows: FromClause = fan_metrics) -> ColumnElement[bool]:
     return rows.c.orders_total > literal_column("0")
 
 
-def _leaving(edge: int, before: date, day: date) -> Rows:
+def _leaving(edge: int, before: date, day: date, measures: Iterable[str]) -> Rows:
     since, until = before - timedelta(days=edge), day - timedelta(days=edge)
-    return select(fan_day.c.fan_id).where(fan_day.c.day > since, fan_day.c.day <= until).distinct()
+    left = select(fan_day.c.fan_id).where(fan_day.c.day > since, fan_day.c.day <= until)
+    held = [fan_day.c[measure] != 0 for measure in sorted(measures)]
+    return (left.where(or_(*held)) if held else left).distinct()
 
 
 def _crossed(crossing: Crossing, before: date, day: date) -> Rows:

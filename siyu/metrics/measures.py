@@ -38,8 +38,12 @@ WINDOWS = (
     Window("views_90d", "views", 90),
     Window("purchases_with_coupon", "with_coupon", None),
 )
-# A day that gets this old leaves a window, and its fan's sums change without any new fact.
-EDGES = frozenset(window.days for window in WINDOWS if window.days is not None)
+# A day that gets this old leaves a window, and its fan's sums change without any new fact, if it held any of these.
+EDGES: Mapping[int, frozenset[str]] = {
+    window.days: frozenset(other.measure for other in WINDOWS if other.days == window.days)
+    for window in WINDOWS
+    if window.days is not None
+}
 
 # Whole local days since the last time; nobody for whom there was none has such a number.
 DAYS_SINCE: Mapping[str, str] = {

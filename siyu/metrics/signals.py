@@ -78,7 +78,7 @@ def by_day() -> Rows:
 def _all_looks() -> Rows:
     """Numbered by fan and product: but for the first, each is another look at the same."""
     number = func.row_number().over(
-        partition_by=[interaction.c.fan_id, interaction.c.detail], order_by=[interaction.c.at, interaction.c.id]
+        partition_by=[interaction.c.fan_id, interaction.c.detail], order_by=interaction.c.at
     )
     facts = select(interaction.c.fan_id, interaction.c.day, interaction.c.at, interaction.c.detail, number.label("n"))
     looks = facts.where(interaction.c.kind == "view", interaction.c.at <= AS_OF).subquery()

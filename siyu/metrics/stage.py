@@ -223,9 +223,6 @@ def _insert(dialect: str, table: Table, rows: Select[*tuple[Any, ...]]) -> postg
 # the time, of 55 ms. So ticks in a row only delete what was staged before them and keep its counts, until the dead
 # rows, which nobody vacuums in temporary tables, are worth a truncation.
 TICKS_IN_A_ROW = 8
-# Fans of a tick are looked up one by one, whichever they are; what dead rows make of its tables misleads nobody then.
-_ONE_BY_ONE = ("SET plan_cache_mode = force_generic_plan", "SET enable_hashjoin = off")
-_AS_COUNTED = ("SET plan_cache_mode = auto", "SET enable_hashjoin = on")
 
 
 @dataclass
@@ -248,8 +245,8 @@ def expect(batch: Batch, *, few: bool) -> None:
     upkeep = _upkeep(batch)
     upkeep.counting = batch.dialect == "postgresql" and not (few and upkeep.ticks)
     if batch.dialect == "postgresql":
-        for setting in _ONE_BY_ONE if few else _AS_COUNTED:
-            batch.say(setting)
+        # Fans of a tick are looked up one by one, whichever they are.
+        batch.say("SET plan_cache_mode = force_generic_plan" if few else "SET plan_cache_mode = auto")
 
 
 def leave(batch: Batch, *, few: bool) -> None:

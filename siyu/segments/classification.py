@@ -99,9 +99,9 @@ class Classification:
         )
 
     @cached_property
-    def edges(self) -> frozenset[int]:
-        """Windows that a day may leave."""
-        return EDGES | {leaf.days for leaf in self.leaves() if isinstance(leaf, Did)}
+    def edges(self) -> Mapping[int, frozenset[str]]:
+        """Windows that a day may leave, and of what; where a rule asks for deeds, of anything."""
+        return {**EDGES, **{leaf.days: frozenset() for leaf in self.leaves() if isinstance(leaf, Did)}}
 
     @cached_property
     def intents(self) -> frozenset[float]:

@@ -49,6 +49,7 @@ fan_level, fan_metrics, level_change, level_size = (
 # Of these dimensions only; where it is all of them, naming 65 in each of four statements was a millisecond.
 _THESE = stage.levels.c.dimension.in_(bindparam("dimensions", expanding=True))
 Keys = Sequence[str] | None  # None: all of them
+Part = tuple[int, int] | None  # of fan ids; None: of all of them, who then are told one after the other
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,10 @@ def _all_stand_right(batch: Batch, task: Task, key: str, held: Mapping[str, int]
     return bool(standing == right == held[key])
 
 
-def write_changes(batch: Batch, given: Params, task: Task, keys: Keys, part: tuple[int, int], *, look: bool) -> None:
+def write_changes(batch: Batch, given: Params, task: Task, keys: Keys, part: Part, *, look: bool) -> None:
     """The history of what is about to change in these dimensions, for these fans."""
-    theirs = {**_named(given, keys), **stage.range_of(part)}
-    batch.run(_changes(task.redefined, look=look, some=keys is not None), theirs)
+    theirs = _named(given, keys) if part is None else {**_named(given, keys), **stage.range_of(part)}
+    batch.run(_changes(task.redefined, look=look, some=keys is not None, ranged=part is not None), theirs)
 
 
 def forget_what_did_not_come(batch: Batch, moment: datetime) -> None:
@@ -282,7 +283,7 @@ def is_a_move() -> ColumnElement[bool]:
 
 
 @lru_cache
-def _changes(redefined: frozenset[str], *, look: bool, some: bool) -> Insert:
+def _changes(redefined: frozenset[str], *, look: bool, some: bool, ranged: bool) -> Insert:
     """The first level of all is told by no change; but what a look did must be undone."""
     staged, stood = stage.levels.c, fan_level.c
     cause = literal(Cause.LOOK) if look else _cause(redefined)
@@ -296,7 +297,7 @@ def _changes(redefined: frozenset[str], *, look: bool, some: bool) -> Insert:
         select(staged.fan_id, staged.dimension, staged.old_level, since, day, staged.new_level, AS_OF, TODAY, cause)
         .join(stage.fans, stage.fans.c.fan_id == staged.fan_id)
         .outerjoin(fan_level, and_(stood.dimension == staged.dimension, stood.fan_id == inside))
-        .where(known, _these(some=some), stage.within(stage.levels))
+        .where(known, _these(some=some), stage.within(stage.levels) if ranged else true())
     )
     names = ["fan_id", "dimension", "old_level", "old_since", "old_day", "new_level", "at", "day", "cause"]
     return stage.to_the_end(insert(level_change).from_select(names, rows))

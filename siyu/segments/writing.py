@@ -122,7 +122,7 @@ def _first(plan: Plan, computed: Computed, key: str, part: tuple[int, int]) -> T
     return write
 
 
-def _changes(plan: Plan, computed: Computed, keys: levels.Keys, part: tuple[int, int] = EVERYBODY) -> Turn:
+def _changes(plan: Plan, computed: Computed, keys: levels.Keys, part: levels.Part = None) -> Turn:
     def write(batch: Batch) -> int:
         levels.write_changes(batch, computed.given, plan.task, keys, part, look=plan.look)
         return 0

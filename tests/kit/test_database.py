@@ -4,13 +4,15 @@ import asyncio
 import threading
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import Insert, func, insert, literal, text, union_all, update
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
 from siyu.app import App
+from siyu.kit.columns import Instant
 from siyu.kit.database import WriteSession
 from siyu.kit.staging import Batch
+from siyu.metrics import stage
 from siyu.tables import Lease
 from tests.clocks import NOON
 
@@ -87,6 +89,41 @@ async def test_staging_computes_aside_and_writes_briefly(app: App) -> None:
         await staging.write(write)
 
     assert await _owner(app) == "me"
+
+
+@pytest.mark.parametrize("asks", [True, False])
+async def test_what_fails_in_a_turn_is_raised_and_nothing_of_the_turn_stays(app: App, asks: bool) -> None:
+    """Whether anybody waits for an answer after it or not; a statement that got half-way is no exception."""
+
+    def write(batch: Batch) -> None:
+        batch.run(insert(Lease).values(name="a", owner="b", until=NOON))
+        batch.run(_twice("c"))
+        batch.run(update(Lease).values(owner="d"))
+        if asks:
+            batch.rows(text("SELECT 1"))
+
+    async with app.database.staging() as staging:
+        with pytest.raises(DBAPIError):
+            await staging.write(write)
+        assert await staging.compute(lambda batch: batch.rows(select(Lease.owner))) == []
+
+
+async def test_statements_sent_ahead_are_answered_in_order(app: App) -> None:
+    def write(batch: Batch) -> tuple[int, int, str]:
+        for name in "abc":
+            batch.run(insert(Lease).values(name=name, owner="x", until=NOON))
+        moved = batch.changed(update(Lease).where(col(Lease.name) > "a").values(owner="y"))
+        batch.run(update(Lease).where(col(Lease.name) == "c").values(owner="z"))
+        count = batch.one(select(func.count()).select_from(Lease).where(col(Lease.owner) != "x"))
+        return moved, count, batch.one(select(Lease.owner).where(col(Lease.name) == "c"))
+
+    async with app.database.staging() as staging:
+        assert await staging.write(write) == (2, 2, "z")
+
+
+def _twice(name: str) -> Insert:
+    one = select(literal(name), literal("b"), literal(NOON, Instant()))
+    return stage.to_the_end(insert(Lease).from_select(["name", "owner", "until"], union_all(one, one)))
 
 
 async def test_whoever_is_cancelled_waits_for_the_batch_to_end(app: App) -> None:
