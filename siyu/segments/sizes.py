@@ -148,9 +148,11 @@ def _came() -> Rows:
 
 
 def _went() -> Rows:
-    staged, old = stage.levels, fan_metrics
-    joined = staged.outerjoin(old, old.c.fan_id == staged.c.fan_id)
-    parts = _part(staged.c.old_level, left=_ONE, lost=_one_if(old.c.reachable)).select_from(joined)
+    """Who turned could be reached before if they cannot now, and the other way round."""
+    staged, new, turned = stage.levels, stage.metrics, stage.turned
+    joined = staged.join(new, new.c.fan_id == staged.c.fan_id).outerjoin(turned, turned.c.fan_id == staged.c.fan_id)
+    reachable = new.c.reachable.is_distinct_from(turned.c.fan_id.is_not(None))
+    parts = _part(staged.c.old_level, left=_ONE, lost=_one_if(reachable)).select_from(joined)
     return parts.where(staged.c.old_level.is_not(None))
 
 

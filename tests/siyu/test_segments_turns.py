@@ -18,7 +18,7 @@ from tests.siyu.worlds import World, differences, standing
 
 @pytest.fixture
 def small_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "ROWS", 1)
+    monkeypatch.setattr(writing, "ROWS", dict.fromkeys(writing.ROWS, 1))
     monkeypatch.setattr(writing, "AT_ONCE", 1)
 
 
