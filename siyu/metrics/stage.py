@@ -1,7 +1,6 @@
 """The temporary tables a recompute works in, so that it computes long and writes briefly."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
@@ -26,20 +25,18 @@ from sqlalchemy import (
     inspect,
     literal,
     select,
-    text,
     tuple_,
     update,
 )  # fmt: skip
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.schema import CreateTable
 from sqlmodel import SQLModel
 
 from siyu.kit.clock import EPOCH
 from siyu.kit.columns import BigKey, Day, Instant
-from siyu.kit.staging import Batch, Params
+from siyu.kit.staging import Params
 from siyu.tables import FanDay, FanMetrics
 
-_STAGE = MetaData()
+TABLES = MetaData()
 Written = TypeVar("Written", Insert, Update)
 
 
@@ -83,7 +80,7 @@ def table_of(model: type[SQLModel]) -> Table:
 
 def _temporary(name: str, *columns: Column[object]) -> Table:
     several = sum(column.primary_key for column in columns) > 1
-    return Table(name, _STAGE, *columns, prefixes=["TEMPORARY"], sqlite_with_rowid=not several)
+    return Table(name, TABLES, *columns, prefixes=["TEMPORARY"], sqlite_with_rowid=not several)
 
 
 def by_fan(name: str, columns: Sequence[Column[Any]]) -> Table:
@@ -217,78 +214,3 @@ def to_the_end(statement: Written) -> Written:
 def _insert(dialect: str, table: Table, rows: Select[*tuple[Any, ...]]) -> postgresql.Insert | sqlite.Insert:
     new = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     return new.from_select(table.c.keys(), rows)
-
-
-# PostgreSQL plans a statement anew whenever a table that it names was truncated or counted: of a tick of one fan half
-# the time, of 55 ms. So ticks in a row only delete what was staged before them and keep its counts, until the dead
-# rows, which nobody vacuums in temporary tables, are worth a truncation.
-TICKS_IN_A_ROW = 8
-
-
-@dataclass
-class _Upkeep:
-    """Of one connection's tables during a run."""
-
-    ticks: int  # in a row before this one that left their rows and counts to it
-    counting: bool = True
-
-
-def set_up(batch: Batch, *, tick: bool) -> None:
-    """Empty tables: made once for each connection, since making and dropping them costs more than a small run."""
-    ticks = batch.kept.pop("ticks", 0)  # after a run that failed none
-    batch.kept["upkeep"] = _Upkeep(ticks if tick and ticks < TICKS_IN_A_ROW else 0)
-    make(batch, _STAGE.sorted_tables)
-
-
-def expect(batch: Batch, *, few: bool) -> None:
-    """A tick of a few fans, or a run of many."""
-    upkeep = _upkeep(batch)
-    upkeep.counting = batch.dialect == "postgresql" and not (few and upkeep.ticks)
-    if batch.dialect == "postgresql":
-        # Fans of a tick are looked up one by one, whichever they are.
-        batch.say("SET plan_cache_mode = force_generic_plan" if few else "SET plan_cache_mode = auto")
-
-
-def leave(batch: Batch, *, few: bool) -> None:
-    """What was staged stays, for a tick to go on from."""
-    if few:
-        batch.kept["ticks"] = _upkeep(batch).ticks + 1
-
-
-def make(batch: Batch, tables: Sequence[Table]) -> None:
-    """These tables, with nothing in them."""
-    missing = {table.name for table in tables} - {name for (name,) in batch.rows(text(_FIND[batch.dialect]))}
-    for table in tables:
-        if table.name in missing:
-            batch.run(CreateTable(table))
-    clear(batch, tables)
-
-
-def clear(batch: Batch, tables: Sequence[Table]) -> None:
-    """Nothing in them."""
-    names, emptied = [table.name for table in tables], [" ".join(("DELETE FROM", table.name)) for table in tables]
-    if batch.dialect == "postgresql":
-        *others, last = emptied
-        together = ", ".join(f"n{n} AS ({one})" for n, one in enumerate(others))
-        emptied = [" ".join(("WITH", together, last)) if _upkeep(batch).ticks else "TRUNCATE " + ", ".join(names)]
-    for statement in emptied:
-        batch.say(statement)
-
-
-def count(batch: Batch, *tables: Table) -> None:
-    """How many rows were staged, for PostgreSQL's planner: nobody counts temporary tables by themselves, and it walked
-    through everybody's levels and days for 40 fans. SQLite follows its indexes anyway."""
-    if _upkeep(batch).counting:
-        for table in tables:
-            batch.say(f"ANALYZE {table.name} (fan_id)")
-
-
-def _upkeep(batch: Batch) -> _Upkeep:
-    kept: _Upkeep = batch.kept["upkeep"]
-    return kept
-
-
-_FIND = {
-    "sqlite": "SELECT name FROM sqlite_temp_master WHERE type = 'table'",
-    "postgresql": "SELECT relname FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'",
-}

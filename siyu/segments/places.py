@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from siyu.kit.staging import Batch, Params
-from siyu.metrics import stage
+from siyu.metrics import stage, upkeep
 from siyu.metrics.stage import Cause, Rows
 from siyu.segments import traits
 from siyu.segments.classification import Classification
@@ -72,7 +72,7 @@ def stage_places(
     dimensions saved 5 of 14 seconds.
     """
     known = _traits_asked(layout.definitions)
-    stage.make(batch, [*tables(layout.definitions), traits.table_for(known)])
+    upkeep.make(batch, [*tables(layout.definitions), traits.table_for(known)])
     for for_rules_alone in (False, True) if asked_anew else (False,):
         part = _Part(layout, everybody, asked_anew, for_rules_alone, batch.dialect)
         for statement in (_traits, _levels, _sets):

@@ -21,7 +21,7 @@ from siyu.kit.clock import local_day
 from siyu.kit.database import Database, ReadSession
 from siyu.kit.errors import Conflict
 from siyu.kit.staging import Batch, Staging
-from siyu.metrics import affected, cuts, days, interests, stage, sums
+from siyu.metrics import affected, cuts, days, interests, stage, sums, upkeep
 from siyu.metrics.cuts import Places
 from siyu.metrics.measures import cooling
 from siyu.metrics.stage import Cause
@@ -220,23 +220,23 @@ def _compute(batch: Batch, plan: Plan) -> Computed:
     """Fill the stage from one moment's facts."""
     given = stage.parameters(as_of=plan.as_of, day=plan.day, currency=plan.currency)
     tick = plan.mode is Mode.TICK
-    stage.set_up(batch, tick=tick)
+    upkeep.set_up(batch, tick=tick)
     few = days.capture_dirty(batch, given) <= FEW and tick
-    stage.expect(batch, few=few)
-    stage.count(batch, stage.dirty_days)
+    upkeep.expect(batch, few=few)
+    upkeep.count(batch, stage.dirty_days)
     days.stage_later_views(batch, given)
     days.stage_paid_back(batch, given, everywhere=plan.mode is Mode.FULL)
     if plan.mode is Mode.FULL:
         days.find_drift(batch, given)
-    stage.count(batch, stage.dirty_days)
+    upkeep.count(batch, stage.dirty_days)
     days.count_again(batch, given)
-    stage.count(batch, stage.days)
+    upkeep.count(batch, stage.days)
     affected.stage_fans_with_facts(batch)
     _stage_others(batch, plan)
-    stage.count(batch, stage.fans)
+    upkeep.count(batch, stage.fans)
     interests.stage_interests(batch, given, everybody=plan.anew)
     sums.sum_up(batch, given, qualifying=plan.classification.qualifying)
-    stage.count(batch, stage.metrics)
+    upkeep.count(batch, stage.metrics)
     places = _place_among_buyers(batch, plan)
     if plan.task.redefined and not plan.anew:
         affected.stage_everybody(batch, Cause.RULE)
@@ -244,17 +244,17 @@ def _compute(batch: Batch, plan: Plan) -> Computed:
     wanted = plan.classification.cuts
     given = {**given, "cooled": cooling(plan.day), **cuts.parameters(wanted, cuts.values(places))}
     levels.stage_places(batch, given, plan.task)
-    stage.count(batch, stage.words)
+    upkeep.count(batch, stage.words)
     counted = count_anew(batch, plan.task, first=plan.before is None)
     levels.stage_levels(batch, given, plan.task, held_in(counted))
-    stage.count(batch, stage.levels)
+    upkeep.count(batch, stage.levels)
     sums.find_changed(batch)
     moves = moves_of(batch, plan.definitions)
     sizes = sizes_of(batch, plan.task, moves, counted, day=plan.before.day if plan.before else None)
     straight = kept_in(sizes, plan.task.straight)
     moved = {**levels.moved_by_dimension(batch), **straight}
     rows = writing.rows_of(batch) + sum(straight.values())
-    stage.leave(batch, few=few)
+    upkeep.leave(batch, few=few)
     return Computed(
         touched=batch.one(select(func.count()).select_from(stage.fans)),
         rows=rows,

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from siyu.app import App
-from siyu.metrics import stage, sums
+from siyu.metrics import sums, upkeep
 from siyu.segments import runs
 from tests.siyu.oracle import expected
 from tests.siyu.worlds import World, standing
 
-TICKS = 2 * stage.TICKS_IN_A_ROW + 2
+TICKS = 2 * upkeep.TICKS_IN_A_ROW + 2
 
 
 @pytest.fixture
