@@ -20,7 +20,7 @@ from siyu import leases
 from siyu.kit.clock import local_day
 from siyu.kit.database import Database, ReadSession
 from siyu.kit.errors import Conflict
-from siyu.kit.staging import Batch, Staging
+from siyu.kit.staging import Batch, Params, Staging
 from siyu.metrics import affected, cuts, days, interests, stage, sums, upkeep
 from siyu.metrics.cuts import Places
 from siyu.metrics.measures import cooling
@@ -28,7 +28,7 @@ from siyu.metrics.stage import Cause
 from siyu.segments import definitions, levels, writing
 from siyu.segments.meaning import classification
 from siyu.segments.plans import Computed, Mode, Overtaken, Plan
-from siyu.segments.sizes import came_first, count_anew, held_in, kept_in, moves_of, sizes_of
+from siyu.segments.sizes import Sizes, came_first, count_anew, held_in, kept_in, moves_of, sizes_of
 from siyu.tables import AsOf, DirtyDay, JobRun
 
 LEASE = "recompute"
@@ -217,8 +217,21 @@ async def _written(
 
 
 def _compute(batch: Batch, plan: Plan) -> Computed:
-    """Fill the stage from one moment's facts."""
+    """From one moment's facts to what is to be written: days, fans, numbers, levels, each out of those before."""
     given = stage.parameters(as_of=plan.as_of, day=plan.day, currency=plan.currency)
+    few = _stage_days(batch, plan, given)
+    _stage_fans(batch, plan)
+    found = _stage_numbers(batch, plan, given)
+    limits = cuts.parameters(plan.classification.cuts, cuts.values(found))
+    given = {**given, "cooled": cooling(plan.day), **limits}
+    counted = _stage_levels(batch, plan, given)
+    computed = _computed(batch, plan, given, found, counted)
+    upkeep.leave(batch, few=few)
+    return computed
+
+
+def _stage_days(batch: Batch, plan: Plan, given: Params) -> bool:
+    """Whether it is a tick of a few."""
     tick = plan.mode is Mode.TICK
     upkeep.set_up(batch, tick=tick)
     few = days.capture_dirty(batch, given) <= FEW and tick
@@ -231,30 +244,45 @@ def _compute(batch: Batch, plan: Plan) -> Computed:
     upkeep.count(batch, stage.dirty_days)
     days.count_again(batch, given)
     upkeep.count(batch, stage.days)
+    return few
+
+
+def _stage_fans(batch: Batch, plan: Plan) -> None:
     affected.stage_fans_with_facts(batch)
     _stage_others(batch, plan)
     upkeep.count(batch, stage.fans)
+
+
+def _stage_numbers(batch: Batch, plan: Plan, given: Params) -> Places:
+    """Returns the cuts; they stage whom they passed on their way, and so do new rules with everybody."""
     interests.stage_interests(batch, given, everybody=plan.anew)
     sums.sum_up(batch, given, qualifying=plan.classification.qualifying)
     upkeep.count(batch, stage.metrics)
-    places = _place_among_buyers(batch, plan)
+    found = _place_among_buyers(batch, plan)
     if plan.task.redefined and not plan.anew:
         affected.stage_everybody(batch, Cause.RULE)
     sums.stage_as_they_stand(batch)
-    wanted = plan.classification.cuts
-    given = {**given, "cooled": cooling(plan.day), **cuts.parameters(wanted, cuts.values(places))}
+    return found
+
+
+def _stage_levels(batch: Batch, plan: Plan, given: Params) -> Sizes:
+    """Returns the sizes that had to be counted."""
     levels.stage_places(batch, given, plan.task)
     upkeep.count(batch, stage.words)
     counted = count_anew(batch, plan.task, first=plan.before is None)
     levels.stage_levels(batch, given, plan.task, held_in(counted))
     upkeep.count(batch, stage.levels)
     sums.find_changed(batch)
+    return counted
+
+
+def _computed(batch: Batch, plan: Plan, given: Params, found: Places, counted: Sizes) -> Computed:
+    """All that is staged, in numbers."""
     moves = moves_of(batch, plan.definitions)
     sizes = sizes_of(batch, plan.task, moves, counted, day=plan.before.day if plan.before else None)
     straight = kept_in(sizes, plan.task.straight)
     moved = {**levels.moved_by_dimension(batch), **straight}
     rows = writing.rows_of(batch) + sum(straight.values())
-    upkeep.leave(batch, few=few)
     return Computed(
         touched=batch.one(select(func.count()).select_from(stage.fans)),
         rows=rows,
@@ -264,7 +292,7 @@ def _compute(batch: Batch, plan: Plan) -> Computed:
         first=plan.task.first,
         moved=moved,
         history_parts={} if plan.look or plan.coming_back else writing.history_parts_of(batch, plan, moved),
-        cuts=places,
+        cuts=found,
         moves={**moves, **came_first(sizes, plan.task.straight)},
         sizes=sizes,
         given=given,
