@@ -36,7 +36,7 @@ from siyu.serving import tune_interpreter
 from siyu.tables import Fan, FanLevel, Interaction
 
 ROUNDS = 3  # of a million fans, one
-TICKS = 5  # after each full run
+TICKS = 24  # after each full run: one an hour, and everybody is counted once a night
 DIRTY = 250  # one fan in so many has a new fact
 FEWER = 10  # the same fans with new facts among so many times fewer
 ASKED = 15
@@ -135,9 +135,9 @@ async def _full_runs_and_ticks(database: Database, tenth: Database, result: Resu
     dirty, fewer = fan_count // DIRTY, fan_count // FEWER
     fulls, ticks, few = [], [], []
     for n in range(_rounds(fan_count)):
-        fulls.append(await _timed(database, NOW + timedelta(minutes=10 * n + 1), "full"))
+        fulls.append(await _timed(database, NOW + timedelta(minutes=30 * n + 1), "full"))
         for k in range(TICKS):
-            moment = NOW + timedelta(minutes=10 * n + 2 + k)
+            moment = NOW + timedelta(minutes=30 * n + 2 + k)
             ticks.append(await _tick(database, dirty, fan_count, moment))
             few.append(await _tick(tenth, dirty, fewer, moment))
     full, tick = statistics.median(fulls), statistics.median(ticks)
@@ -154,7 +154,7 @@ def _rounds(fan_count: int) -> int:
 async def _one_by_one(database: Database, result: Result, fan_count: int, loop_fans: int) -> None:
     # Spread evenly: the oldest fans brought the most friends, and would make the loop look worse than it is.
     chosen = range(1, fan_count + 1, max(1, fan_count // loop_fans))
-    moment = NOW + timedelta(minutes=40)
+    moment = NOW + timedelta(minutes=100)
     await _timed(database, moment, "tick")
     loop = await orm_loop.work_through(database, chosen, moment) / len(chosen) * fan_count
     result.seconds["per-fan ORM loop, extrapolated"] = loop
@@ -241,7 +241,7 @@ async def _timed(database: Database, moment: datetime, mode: str) -> float:
 async def _tick(database: Database, dirty: int, fan_count: int, moment: datetime) -> float:
     """One new fact each for some fans, then the run that takes them in."""
     day = local_day(moment, ZONE)
-    chosen = Random(moment.minute).sample(range(1, fan_count + 1), dirty)
+    chosen = Random(f"{moment}").sample(range(1, fan_count + 1), dirty)
     facts = (
         Interaction(source="tick", external_id=f"{moment}-{fan}", fan_id=fan, at=moment, day=day, kind="press")
         for fan in chosen

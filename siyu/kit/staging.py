@@ -36,6 +36,7 @@ from sqlmodel import SQLModel
 
 Params = Mapping[str, Any]  # Any: whatever a column takes
 Names = tuple[str, ...]
+Line = tuple[str | int | None, ...]
 Same = tuple[tuple[str, int], ...]
 NOTHING: Mapping[str, int] = {}
 Result = TypeVar("Result")
@@ -79,7 +80,7 @@ class Batch:
             self._go_ahead()
             self._connection.execute(statement, rows)
 
-    def fill(self, table: Table, rows: Sequence[Params], same: Mapping[str, int] = NOTHING) -> None:
+    def fill(self, table: Table, names: Names, rows: Sequence[Line], same: Mapping[str, int] = NOTHING) -> None:
         """New rows of numbers and words, none of them empty, in one trip, each with what is the same in all.
 
         On PostgreSQL column by column: its driver has every row answered by itself; and a column as one word, since
@@ -88,11 +89,11 @@ class Batch:
         """
         if rows and self.dialect == "postgresql":
             self._go_ahead()
-            columns = {name: _SEPARATOR.join(map(_said, values)) for name, values in by_column(rows).items()}
-            self._connection.execute(_by_column(table, tuple(rows[0]), tuple(same.items())), columns)
+            columns = (_SEPARATOR.join(map(_said, values)) for values in zip(*rows, strict=True))
+            statement = _by_column(table, names, tuple(same.items()))
+            self._connection.execute(statement, dict(zip(names, columns, strict=True)))
         elif rows:
-            statement = _by_row(table, tuple(rows[0]), tuple(same.items()))
-            self._connection.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
+            self._connection.exec_driver_sql(_by_row(table, names, tuple(same.items())), rows)
 
     def rows(self, statement: Executable, params: Params | None = None) -> Sequence[Row[*tuple[Any, ...]]]:
         """What a statement gives back."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from siyu.kit.staging import Batch, Params
-from siyu.metrics import signals, stage
+from siyu.metrics import signals, stage, upkeep
 from siyu.metrics.measures import ROUNDING, day_number
 from siyu.metrics.stage import AS_OF, CURRENCY, TODAY, Rows
 from siyu.tables import Checkout, DirtyDay, FanDay, Interaction, Purchase, Refund
@@ -56,8 +56,9 @@ def find_drift(batch: Batch, given: Params) -> None:
     three numbers differ is asked which days they are.
     """
     standing = batch.rows(_days_that_stand())[0]
-    for facts, stand in zip((_interactions(), _purchases(), _signals()), standing, strict=True):
-        with_facts, right = batch.rows(facts.compared, given)[0]
+    for facts, stand in zip((_interactions(), _purchases(), _signals(batch.dialect)), standing, strict=True):
+        with upkeep.walking(batch):
+            with_facts, right = batch.rows(facts.compared, given)[0]
         if not with_facts == right == stand:
             batch.run(stage.add(batch.dialect, stage.dirty_days, facts.differing), given)
             batch.run(stage.add(batch.dialect, stage.dirty_days, facts.nothing_left), given)
@@ -198,9 +199,9 @@ def _purchases() -> _Facts:
 
 
 @cache
-def _signals() -> _Facts:
+def _signals(dialect: str) -> _Facts:
     """An invoice left unpaid is a fact that nobody writes down, time makes it: it is found here."""
-    said = signals.by_day().subquery()
+    said = signals.by_day(dialect).subquery()
     near = func.abs(said.c.stood_heat - said.c.heat) <= said.c.heat * literal_column(str(ROUNDING))
     right = and_(near, said.c.stood_feedback.is_not_distinct_from(said.c.feedback))
     forgotten = fan_day.outerjoin(said, _same_day(said, fan_day))

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Delete, Insert, Select, delete, func, inse
 from siyu.kit.staging import Batch, Params
 from siyu.metrics import stage
 from siyu.metrics.days import interaction, purchase
-from siyu.metrics.stage import AS_OF, Cause, Rows
+from siyu.metrics.stage import AS_OF, Rows
 from siyu.tables import FanAttribute, FanInterest, Product, PurchaseItem
 
 fan_interest, item, product, attribute = (
@@ -19,9 +19,13 @@ FOR_GOOD = date(9999, 12, 31)
 NAMED = "interests"
 
 
-def stage_interests(batch: Batch, given: Params, *, everybody: bool) -> None:
-    """Worked out anew: of the staged fans with new facts, or of all of them."""
+def stage_shown(batch: Batch, given: Params, *, everybody: bool) -> None:
+    """Worked out anew: of the staged fans who told something of it, or of all of them."""
     batch.run(_shown(everybody=everybody), given)
+
+
+def stage_named(batch: Batch, *, everybody: bool) -> None:
+    """The same for what they said of themselves."""
     named = [
         {"fan_id": fan_id, "category": category.strip(), "day": FOR_GOOD}
         for fan_id, text in batch.rows(_named(everybody=everybody))
@@ -39,7 +43,7 @@ def write_interests(batch: Batch, *, everybody: bool) -> None:
 
 def worked_out(*, everybody: bool) -> ColumnElement[bool]:
     """Of these staged fans the interests are staged; of the others those that stand are right."""
-    return true() if everybody else stage.fans.c.cause == Cause.FACT
+    return true() if everybody else stage.fans.c.shown
 
 
 @cache

@@ -53,13 +53,16 @@ def of_staged_days() -> CompoundSelect[*tuple[object, ...]]:
     return union_all(_looks_and_answers(), _invoices(), _unpaid(), _coupons())
 
 
-def by_day() -> Rows:
+def by_day(dialect: str) -> Rows:
     """`fan_id, day, heat, feedback` of every day with a signal that counts, out of all facts up to as_of; and as
     `stood_heat, stood_feedback` what stands.
 
     Held against the moment of the day's last purchase as it stands: where that is wrong, the day is counted again.
     """
-    given = union_all(_all_looks(), _all_answers(), _all_invoices(), _all_coupons()).subquery()
+    every = union_all(_all_looks(), _all_answers(), _all_invoices(), _all_coupons())
+    if dialect == "postgresql":  # sorted them once to hold them against the days, and once more to count them by day
+        every = every.order_by(every.selected_columns.fan_id, every.selected_columns.day)
+    given = every.subquery()
     counting = or_(fan_day.c.last_purchase_at.is_(None), given.c.at > fan_day.c.last_purchase_at)
     total = func.coalesce(func.sum(given.c.weight).filter(counting), literal_column("0.0"))
     heat, feedback = total * _standing_on(given.c.day), func.max(given.c.feedback)

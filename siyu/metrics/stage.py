@@ -112,11 +112,14 @@ paid_back = _temporary(
     Column("purchase_id", BigKey, primary_key=True, autoincrement=False),
     Column("minor", BigInteger, nullable=False),
 )
-# Fans whose place may have changed, and what did it: a fact, time, the rules, or their peers.
+# Fans whose place may have changed, and what did it: a fact, time, the rules, or their peers. Most press a button or
+# say a word, and then what they are interested in and whom they brought stays as it stands.
 fans = _temporary(
     "stage_fan",
     Column("fan_id", BigKey, primary_key=True, autoincrement=False),
     Column("cause", String, nullable=False),
+    Column("shown", Boolean, nullable=False),  # what they are interested in is worked out anew
+    Column("brought", Boolean, nullable=False),  # and so is what those they brought amount to
 )
 metrics = _temporary("stage_metrics", *_like(FanMetrics))
 # Where each of those stands in everything, a letter each.
@@ -126,12 +129,10 @@ words = _temporary(
     Column("places", String, nullable=False),
 )
 # Of those, whose row differs from the one that stands.
-changed_metrics = _temporary("stage_changed", Column("fan_id", BigKey, primary_key=True, autoincrement=False))
-# Of them, who can be reached now and could not before, or the other way round.
-turned = _temporary(
-    "stage_turned",
+changed_metrics = _temporary(
+    "stage_changed",
     Column("fan_id", BigKey, primary_key=True, autoincrement=False),
-    Column("reachable", Boolean, nullable=False),
+    Column("turned", Boolean),  # whether they can be reached now, where it was otherwise before
 )
 # Levels that differ from the ones that stand.
 levels = _temporary(
@@ -176,9 +177,11 @@ def range_of(part: tuple[int, int]) -> Params:
     return {"after_fan": part[0], "upto_fan": part[1]}
 
 
-def add(dialect: str, table: Table, rows: Select[*tuple[Any, ...]]) -> Insert:
-    """Whole rows into a table that may have them already. `rows` needs a WHERE on SQLite."""
-    return _insert(dialect, table, rows).on_conflict_do_nothing()
+def add(dialect: str, table: Table, rows: Rows, **values: bool) -> Insert:
+    """Whole rows into a table that may have them already; those get the values. `rows` needs a WHERE on SQLite."""
+    new = _insert(dialect, table, rows)
+    keys = [column.name for column in table.primary_key]
+    return new.on_conflict_do_update(index_elements=keys, set_=values) if values else new.on_conflict_do_nothing()
 
 
 def put(dialect: str, table: Table, rows: Select[*tuple[Any, ...]]) -> Insert:

@@ -18,7 +18,7 @@ async def connect(session: WriteSession, referee: Fan, code: str, *, now: dateti
     if referrer is None or referrer.id is None or referee.id is None or referrer.id >= referee.id:
         return None
     session.add(Referral(referee_id=referee.id, referrer_id=referrer.id, at=now))
-    await fans.mark_dirty(session, [(referrer.id, referee.joined_day, now)])
+    await fans.mark_dirty(session, [(referee.id, referee.joined_day, now)])
     return referrer
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from time import monotonic, perf_counter
 from zoneinfo import ZoneInfo
 
-from sqlmodel import col, func, select
+from sqlmodel import col, select
 
 from siyu import leases
 from siyu.kit.clock import local_day
@@ -28,7 +28,7 @@ from siyu.metrics.stage import Cause
 from siyu.segments import definitions, levels, writing
 from siyu.segments.meaning import classification
 from siyu.segments.plans import Computed, Mode, Overtaken, Plan
-from siyu.segments.sizes import Sizes, came_first, count_anew, held_in, kept_in, moves_of, sizes_of
+from siyu.segments.sizes import Sizes, came_first, count_anew, held_in, kept_in, moved_in, moves_of, sizes_of
 from siyu.tables import AsOf, DirtyDay, JobRun
 
 LEASE = "recompute"
@@ -209,6 +209,7 @@ async def _written(
 
     def finish(batch: Batch) -> Run:
         moved = changed + last(batch)
+        batch.catch_up()  # or what was sent ahead would not count
         ms = round((perf_counter() - started) * 1000)
         run_id = _note(batch, plan, job, ms, computed.touched, moved) if computed.touched or keep_empty else None
         return Run(run_id, plan.mode, computed.touched, moved, ms, plan.as_of)
@@ -248,15 +249,16 @@ def _stage_days(batch: Batch, plan: Plan, given: Params) -> bool:
 
 
 def _stage_fans(batch: Batch, plan: Plan) -> None:
-    affected.stage_fans_with_facts(batch)
+    affected.stage_fans_with_facts(batch, everybody=plan.anew)
     _stage_others(batch, plan)
     upkeep.count(batch, stage.fans)
 
 
 def _stage_numbers(batch: Batch, plan: Plan, given: Params) -> Places:
     """Returns the cuts; they stage whom they passed on their way, and so do new rules with everybody."""
-    interests.stage_interests(batch, given, everybody=plan.anew)
-    sums.sum_up(batch, given, qualifying=plan.classification.qualifying)
+    interests.stage_shown(batch, given, everybody=plan.anew)
+    sums.sum_up(batch, given, qualifying=plan.classification.qualifying, everybody=plan.anew)
+    interests.stage_named(batch, everybody=plan.anew)
     upkeep.count(batch, stage.metrics)
     found = _place_among_buyers(batch, plan)
     if plan.task.redefined and not plan.anew:
@@ -270,21 +272,23 @@ def _stage_levels(batch: Batch, plan: Plan, given: Params) -> Sizes:
     levels.stage_places(batch, given, plan.task)
     upkeep.count(batch, stage.words)
     counted = count_anew(batch, plan.task, first=plan.before is None)
-    levels.stage_levels(batch, given, plan.task, held_in(counted))
+    moved = levels.moved_words(batch, plan.task)
+    sums.find_changed(batch)  # PostgreSQL holds rows against rows while moves are read off words here
+    levels.stage_levels(batch, given, plan.task, moved, held_in(counted))
     upkeep.count(batch, stage.levels)
-    sums.find_changed(batch)
     return counted
 
 
 def _computed(batch: Batch, plan: Plan, given: Params, found: Places, counted: Sizes) -> Computed:
     """All that is staged, in numbers."""
-    moves = moves_of(batch, plan.definitions)
+    staged = writing.staged(batch)
+    moves = moves_of(batch, plan.definitions, some_turned=staged.turned > 0)
     sizes = sizes_of(batch, plan.task, moves, counted, day=plan.before.day if plan.before else None)
     straight = kept_in(sizes, plan.task.straight)
-    moved = {**levels.moved_by_dimension(batch), **straight}
-    rows = writing.rows_of(batch) + sum(straight.values())
+    moved = {**moved_in(moves), **straight}
+    rows = staged.rows + sum(straight.values())
     return Computed(
-        touched=batch.one(select(func.count()).select_from(stage.fans)),
+        touched=staged.fans,
         rows=rows,
         rows_in_a_turn=writing.ROWS[batch.dialect],
         parts=writing.parts_of(batch, rows),

@@ -4,18 +4,16 @@ from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Insert,
     Row,
     and_,
     case,
     delete,
     func,
-    insert,
     literal_column,
     or_,
     select,
@@ -27,7 +25,7 @@ from siyu.metrics import stage
 from siyu.metrics.stage import Rows
 from siyu.segments import places
 from siyu.segments.dimensions import OUT, Dimension
-from siyu.segments.levels import Task, fan_level, fan_metrics, is_a_move, level_size
+from siyu.segments.levels import Task, fan_level, is_a_move, level_size
 from siyu.segments.meaning import classification
 
 
@@ -56,9 +54,8 @@ Sizes = Mapping[tuple[str, str], Size]  # by dimension and level
 Moves = Mapping[tuple[str, str], Move]
 
 
-def moves_of(batch: Batch, definitions: str) -> Moves:
+def moves_of(batch: Batch, definitions: str, *, some_turned: bool) -> Moves:
     """What the staged fans do to each level that they come into or leave."""
-    some_turned = batch.changed(_turned()) > 0
     counted = batch.rows(_moves(definitions, some_turned=some_turned))
     return {(dimension, level): Move(*counts) for dimension, level, *counts in counted}
 
@@ -86,6 +83,14 @@ def came_first(sizes: Sizes, keys: Container[str]) -> Moves:
 def kept_in(sizes: Sizes, keys: Container[str]) -> Mapping[str, int]:
     """How many fans these dimensions hold in all their levels."""
     return {key: number for key, number in held_in(sizes).items() if key in keys}
+
+
+def moved_in(moves: Moves) -> Mapping[str, int]:
+    """How many levels change in each dimension."""
+    total = Counter[str]()
+    for (key, _), move in moves.items():
+        total[key] += move.entered
+    return total
 
 
 def held_in(sizes: Sizes) -> Mapping[str, int]:
@@ -149,9 +154,9 @@ def _came() -> Rows:
 
 def _went() -> Rows:
     """Who turned could be reached before if they cannot now, and the other way round."""
-    staged, new, turned = stage.levels, stage.metrics, stage.turned
-    joined = staged.join(new, new.c.fan_id == staged.c.fan_id).outerjoin(turned, turned.c.fan_id == staged.c.fan_id)
-    reachable = new.c.reachable.is_distinct_from(turned.c.fan_id.is_not(None))
+    staged, new, changed = stage.levels, stage.metrics, stage.changed_metrics
+    joined = staged.join(new, new.c.fan_id == staged.c.fan_id).outerjoin(changed, changed.c.fan_id == staged.c.fan_id)
+    reachable = new.c.reachable.is_distinct_from(changed.c.turned.is_not(None))
     parts = _part(staged.c.old_level, left=_ONE, lost=_one_if(reachable)).select_from(joined)
     return parts.where(staged.c.old_level.is_not(None))
 
@@ -163,7 +168,10 @@ def _part(level: ColumnElement[str | None], **counts: ColumnElement[int]) -> Row
 
 def _stayed(keys: Sequence[str]) -> Rows:
     """Those who only blocked us or came back, in every level they stay in."""
-    turned, staged = stage.turned, stage.levels
+    changed, staged = stage.changed_metrics, stage.levels
+    turned = (
+        select(changed.c.fan_id, changed.c.turned.label("reachable")).where(changed.c.turned.is_not(None)).subquery()
+    )
     moving = and_(staged.c.dimension == fan_level.c.dimension, staged.c.fan_id == fan_level.c.fan_id)
     joined = fan_level.join(turned, turned.c.fan_id == fan_level.c.fan_id).outerjoin(staged, moving)
     # Named both ways, so that each is one look into an index: joined only, everybody's levels were walked through.
@@ -171,13 +179,6 @@ def _stayed(keys: Sequence[str]) -> Rows:
     gained, lost = _one_if(turned.c.reachable), _one_if(~turned.c.reachable)
     columns = (fan_level.c.dimension, fan_level.c.level, _NONE, _NONE, gained, lost)
     return select(*columns).select_from(joined).where(theirs, or_(staged.c.fan_id.is_(None), ~is_a_move()))
-
-
-@cache
-def _turned() -> Insert:
-    new, old = stage.metrics, fan_metrics
-    rows = select(new.c.fan_id, new.c.reachable).join_from(new, old, old.c.fan_id == new.c.fan_id)
-    return insert(stage.turned).from_select(["fan_id", "reachable"], rows.where(new.c.reachable != old.c.reachable))
 
 
 _ONE: ColumnElement[int] = literal_column("1")

@@ -5,6 +5,8 @@ Nobody sees half of a segment. A run that died between two turns left its mark, 
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 from sqlalchemy import Subquery, func, select, update
@@ -12,6 +14,7 @@ from sqlmodel import col
 
 from siyu.kit.staging import Batch
 from siyu.metrics import cuts, days, interests, stage, sums
+from siyu.metrics.stage import Rows
 from siyu.segments import levels
 from siyu.segments.plans import Computed, Overtaken, Plan
 from siyu.segments.sizes import write_sizes
@@ -136,13 +139,16 @@ def _levels(plan: Plan, computed: Computed, keys: levels.Keys, *, told: bool = F
     def write(batch: Batch) -> int:
         if plan.coming_back:
             levels.forget_the_look(batch)
-        if not told:
-            _changes(plan, computed, keys)(batch)
-        changed = levels.write_levels(batch, computed.given, keys)
+        if keys is None and batch.dialect == "postgresql" and not (plan.look or plan.coming_back):
+            levels.write_at_once(batch, computed.given, plan.task)
+        else:
+            if not told:
+                _changes(plan, computed, keys)(batch)
+            levels.write_levels(batch, computed.given, keys)
         for key in plan.task.straight.intersection(theirs):
-            changed += levels.write_first(batch, plan.task, key, EVERYBODY, computed.given)
+            levels.write_first(batch, plan.task, key, EVERYBODY, computed.given)
         write_sizes(batch, computed.sizes, computed.moves, theirs, day=plan.day, coming_back=plan.coming_back)
-        return changed
+        return sum(computed.moved.get(key, 0) for key in theirs)
 
     return write
 
@@ -190,11 +196,37 @@ def _tell_what_is_broken(batch: Batch, plan: Plan) -> None:
     batch.run(update(saved_segment).where(*mended).values(broken=None, broken_since=None))
 
 
-def rows_of(batch: Batch) -> int:
-    """How much there is to write."""
-    tables = (stage.days, stage.changed_metrics, _new_words(), stage.levels)
-    counts = (select(func.count()).select_from(table).scalar_subquery() for table in tables)
-    return sum(batch.rows(select(*counts))[0])
+@dataclass(frozen=True)
+class Staged:
+    """How much a run has staged."""
+
+    fans: int
+    turned: int  # fans who can be reached now and could not before, or the other way round
+    days: int
+    changed: int
+    words: int
+    levels: int
+
+    @property
+    def rows(self) -> int:
+        """To write, at most: a word is counted whether it is another or not."""
+        return self.days + self.changed + self.words + self.levels
+
+
+def staged(batch: Batch) -> Staged:
+    """Counted in one question."""
+    return Staged(*batch.rows(_staged())[0])
+
+
+@cache
+def _staged() -> Rows:
+    changed = stage.changed_metrics
+    turned = select(func.count(changed.c.turned)).scalar_subquery()
+    fans, *others = (
+        select(func.count()).select_from(table).scalar_subquery()
+        for table in (stage.fans, stage.days, changed, stage.words, stage.levels)
+    )
+    return select(fans, turned, *others)
 
 
 def parts_of(batch: Batch, rows: int) -> Sequence[tuple[int, int]]:

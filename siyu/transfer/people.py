@@ -194,7 +194,7 @@ async def _write_referrals(
         session.insert(Referral),
         [{"referee_id": fan.id, "referrer_id": by.id, "at": fan.joined_at} for by, fan in edges.values()],
     )
-    await fans.mark_dirty(session, [(by.id or 0, fan.joined_day, now) for by, fan in edges.values()])
+    await fans.mark_dirty(session, [(fan.id or 0, fan.joined_day, now) for _, fan in edges.values()])
     return set(edges)
 
 

@@ -7,8 +7,11 @@ import pytest
 from siyu import fans
 from siyu.app import App
 from siyu.fans import Newcomer
+from siyu.transfer.people import take_fans
+from siyu.transfer.rows import FanRow
 from tests.siyu.oracle import expected
 from tests.siyu.worlds import START, ZONE, World, standing
+from tests.trading import BOSS
 
 DAY = timedelta(days=1)
 
@@ -100,4 +103,52 @@ async def test_a_year_after_a_friend_bought_it_is_no_longer_counted_for_whoever_
 
     assert run.mode == "window"
     assert (await standing(world.database)).metrics[older]["referred_spend_365d"] == 0
+    assert await standing(world.database) == expected(world, world.now)
+
+
+async def test_whoever_brought_buyers_keeps_what_they_amount_to_when_they_only_press_a_button(world: World) -> None:
+    older, friend = await _a_pair(world)
+    await world.buy(friend, at=world.now, amount=500_000)
+    world.now += 20 * DAY
+    await world.recompute()
+    await world.interact(older, at=world.now, kind="press")
+
+    run = await world.recompute(mode="tick")
+
+    numbers = (await standing(world.database)).metrics[older]
+    assert run.fans == 1
+    assert (numbers["referrals_total"], numbers["referrals_qualified"], numbers["referred_spend_365d"]) == (
+        1,
+        1,
+        500_000,
+    )
+    assert await standing(world.database) == expected(world, world.now)
+
+
+async def test_whoever_brought_buyers_is_counted_again_when_both_do_something(world: World) -> None:
+    older, friend = await _a_pair(world)
+    await world.interact(older, at=world.now, kind="press")
+    await world.buy(friend, at=world.now, amount=500_000)
+
+    await world.recompute(mode="tick")
+
+    assert (await standing(world.database)).metrics[older]["referred_spend_365d"] == 500_000
+    assert await standing(world.database) == expected(world, world.now)
+
+
+async def test_a_file_that_tells_later_who_brought_a_buyer_is_looked_at_with_whoever_it_names(app: App) -> None:
+    world = World(app.database)
+    older, friend = await world.admit(), await world.admit(talks=False)
+    await world.buy(friend, at=world.now, amount=500_000)
+    await world.recompute()
+    one, other = (world.people[fan] for fan in (older, friend))
+    row = FanRow(telegram_id=other.telegram_id, name="Fan", referred_by=one.telegram_id)
+    async with app.database.writing() as session:
+        await take_fans(session, BOSS, [row], zone=ZONE, now=world.now)
+    world.referrer[friend] = (older, other.joined)
+
+    run = await world.recompute(mode="tick")
+
+    assert (run.mode, run.fans) == ("tick", 2)
+    assert (await standing(world.database)).metrics[older]["referrals_total"] == 1
     assert await standing(world.database) == expected(world, world.now)
