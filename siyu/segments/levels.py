@@ -49,8 +49,7 @@ fan_level, fan_metrics, level_change, level_size = (
 # Of these dimensions only; where it is all of them, naming 65 in each of four statements was a millisecond.
 _THESE = stage.levels.c.dimension.in_(bindparam("dimensions", expanding=True))
 Keys = Sequence[str] | None  # None: all of them
-Words = Row[*tuple[Any, ...]]  # of a fan: before, and now
-Moved = Sequence[Words] | None
+Moved = Sequence[Row[*tuple[Any, ...]]]  # a fan, their word before, and now
 Part = tuple[int, int] | None  # of fan ids; None: of all of them, who then are told one after the other
 
 
@@ -83,7 +82,7 @@ def stage_places(batch: Batch, given: Params, task: Task) -> None:
     places.stage_places(batch, given, task.layout, everybody=everybody, asked_anew=asked_anew)
 
 
-def stage_levels(batch: Batch, given: Params, task: Task, moved: Moved, held: Mapping[str, int]) -> None:
+def stage_levels(batch: Batch, given: Params, task: Task, moved: Moved | None, held: Mapping[str, int]) -> None:
     """Stage the levels that differ from those that stand; `held`: how many places each dimension has, if counted.
 
     Coming back from a look at another time, those that stood before it count, and whatever the look moved is staged.
@@ -126,7 +125,10 @@ def forget_what_did_not_come(batch: Batch, moment: datetime) -> None:
 
 
 def write_at_once(batch: Batch, given: Params, task: Task) -> None:
-    """On PostgreSQL, history and levels of all dimensions in one statement."""
+    """On PostgreSQL, history and levels of all dimensions in one statement.
+
+    Not to or from a look at another time: there the old levels are not those that stand.
+    """
     batch.run(_at_once(task.redefined), given)
 
 
@@ -172,7 +174,7 @@ def _count_of_changes(level: ColumnElement[str]) -> ScalarSelect[int]:
     return select(func.count()).select_from(level_change).where(*same, level == level_size.c.level).scalar_subquery()
 
 
-def moved_words(batch: Batch, task: Task) -> Moved:
+def moved_words(batch: Batch, task: Task) -> Moved | None:
     """`fan_id, word before, word now` of staged fans who moved; None if so many that SQL had better compare them.
 
     A full run believes no word: whatever stands otherwise is put right.
@@ -188,7 +190,7 @@ def moved_words(batch: Batch, task: Task) -> Moved:
     return rows if len(rows) <= MOST_MOVED else None
 
 
-def _stage_moves(batch: Batch, given: Params, task: Task, moved: Sequence[Words]) -> None:
+def _stage_moves(batch: Batch, given: Params, task: Task, moved: Moved) -> None:
     """Letter by letter; what is redefined was compared already.
 
     A thousand fans at a time: a hundred thousand rows made at once kept every other thread waiting for 160 ms.
@@ -212,7 +214,7 @@ class _Words:
         # Of somebody new, none; of a segment younger than the word, that they were not in it.
         self._unsaid = "".join("0" if n in known and known[n].sparse else " " for n in range(len(task.layout.slots)))
 
-    def moves(self, moved: Sequence[Words]) -> Iterator[Line]:
+    def moves(self, moved: Moved) -> Iterator[Line]:
         """For every level that is another than before what `_MOVE` names."""
         for fan_id, before, now in moved:
             stood = before + self._unsaid[len(before) :]

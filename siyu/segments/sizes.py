@@ -169,14 +169,12 @@ def _part(level: ColumnElement[str | None], **counts: ColumnElement[int]) -> Row
 def _stayed(keys: Sequence[str]) -> Rows:
     """Those who only blocked us or came back, in every level they stay in."""
     changed, staged = stage.changed_metrics, stage.levels
-    turned = (
-        select(changed.c.fan_id, changed.c.turned.label("reachable")).where(changed.c.turned.is_not(None)).subquery()
-    )
+    turned = select(changed.c.fan_id, changed.c.turned).where(changed.c.turned.is_not(None)).subquery()
     moving = and_(staged.c.dimension == fan_level.c.dimension, staged.c.fan_id == fan_level.c.fan_id)
     joined = fan_level.join(turned, turned.c.fan_id == fan_level.c.fan_id).outerjoin(staged, moving)
     # Named both ways, so that each is one look into an index: joined only, everybody's levels were walked through.
     theirs = and_(fan_level.c.dimension.in_(keys), fan_level.c.fan_id.in_(select(turned.c.fan_id)))
-    gained, lost = _one_if(turned.c.reachable), _one_if(~turned.c.reachable)
+    gained, lost = _one_if(turned.c.turned), _one_if(~turned.c.turned)
     columns = (fan_level.c.dimension, fan_level.c.level, _NONE, _NONE, gained, lost)
     return select(*columns).select_from(joined).where(theirs, or_(staged.c.fan_id.is_(None), ~is_a_move()))
 

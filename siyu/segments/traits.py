@@ -127,19 +127,19 @@ def _source(trait: Trait) -> tuple[str, str]:
     return trait[0], trait[1] if trait[0] == DID else ""
 
 
-def _attributes(_: str, traits: Sequence[Trait], __: How) -> Found:
+def _attributes(_word: str, traits: Sequence[Trait], _how: How) -> Found:
     values = (func.max(attribute.c.value).filter(attribute.c.name == name) for _, name, _ in traits)
     return select(attribute.c.fan_id).group_by(attribute.c.fan_id), values
 
 
-def _tags(_: str, traits: Sequence[Trait], how: How) -> Found:
+def _tags(_word: str, traits: Sequence[Trait], how: How) -> Found:
     values = (func.count().filter(tag.c.tag == word) for _, word, _ in traits)
     rows = select(tag.c.fan_id).group_by(tag.c.fan_id)
     # Of one fan all are read: named, PostgreSQL looked for each of them by itself: traits 7 -> 5 ms of a tick.
     return rows if how is How.ASKED else rows.where(tag.c.tag.in_([word for _, word, _ in traits])), values
 
 
-def _deeds(kind: str, traits: Sequence[Trait], _: How) -> Found:
+def _deeds(kind: str, traits: Sequence[Trait], _how: How) -> Found:
     values = (func.count().filter(did.c.day > TODAY - days) for _, _, days in traits)
     longest = max(days for _, _, days in traits)
     rows = select(did.c.fan_id).where(did.c.kind == kind, did.c.day > TODAY - longest, did.c.at <= AS_OF)
@@ -152,7 +152,7 @@ def _times(trait: Trait) -> ColumnElement[int]:
     return select(func.count()).where(*deeds).correlate(stage.metrics).scalar_subquery()
 
 
-def _channels(_: str, __: Sequence[Trait], ___: How) -> Found:
+def _channels(_word: str, _traits: Sequence[Trait], _how: How) -> Found:
     return select(fan.c.id.label("fan_id")), iter([func.lower(fan.c.source_channel)])
 
 
