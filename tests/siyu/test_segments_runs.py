@@ -119,6 +119,25 @@ async def test_changes_say_whether_a_fact_the_time_or_a_rule_caused_them(world: 
     assert await causes(world, "interaction_frequency") == ["fact", "fact", "rule", "time"]
 
 
+async def test_a_newcomers_first_levels_are_told_by_no_change_and_each_change_tells_since_when(world: World) -> None:
+    """A newcomer is taken in by a tick, which knows nothing of where they stood."""
+    await world.admit()
+    await world.recompute()
+    world.now += timedelta(minutes=1)
+    fan = await world.admit()
+    await world.recompute(mode="tick")
+    assert await moved(world) == {}
+
+    world.now += timedelta(minutes=1)
+    await world.interact(fan, at=world.now, times=5)
+    await world.recompute(mode="tick")
+
+    async with world.database.reading() as session:
+        changes = await session.all(select(LevelChange))
+    assert ("interaction_frequency", "none", "mid") in {(c.dimension, c.old_level, c.new_level) for c in changes}
+    assert {(c.fan_id, c.old_since, c.at) for c in changes} == {(fan, world.now - timedelta(minutes=1), world.now)}
+
+
 async def test_somebody_who_blocks_the_bot_stays_in_the_segment_but_is_not_counted_reachable(world: World) -> None:
     fan = await world.admit()
     await world.admit()
