@@ -76,6 +76,24 @@ def test_the_list_is_searched_while_one_types(desk: Page, complaints: list[str])
     assert complaints == []
 
 
+def test_a_search_asked_while_an_answer_is_drawn_is_answered_too(desk: Page) -> None:
+    desk.goto("/broadcasts")
+    desk.evaluate(ASK_AGAIN_BEFORE_IT_IS_DRAWN, "mond")
+
+    desk.get_by_role("searchbox").fill("m")
+
+    expect(desk.locator("#list tbody tr")).to_have_count(1)
+    expect(desk).to_have_url(f"{desk.url.split('?')[0]}?q=mond")
+
+
+# Under way to be drawn, an answer can be called back no more.
+ASK_AGAIN_BEFORE_IT_IS_DRAWN = """words => document.addEventListener("htmx:before:swap", () => {
+  const field = document.querySelector("input[name=q]");
+  field.value = words;
+  field.form.requestSubmit();
+}, { once: true })"""
+
+
 def test_choosing_the_winner_asks_first(desk: Page) -> None:
     desk.goto(f"/broadcasts/{COMPARED}")
 
