@@ -19,6 +19,7 @@ from sqlalchemy.sql.selectable import TypedReturnsRows
 from sqlmodel import SQLModel
 
 from siyu.kit.staging import Params, Stager, Staging, insert_into, insert_rows
+from siyu.kit.wal import WriteAheadLog
 
 Model = TypeVar("Model", bound=SQLModel)
 Value = TypeVar("Value")
@@ -155,9 +156,10 @@ class Database:
             _make_room(self.url)
             self._reader = _sqlite_engine(self.url, begin="BEGIN", readonly=True)
             self._writer = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE")
-            engine = create_engine(sync_url(url), pool_size=1, max_overflow=0)
+            engine, copier = (create_engine(sync_url(url), pool_size=1, max_overflow=0) for _ in range(2))
             prepare_sqlite(engine, staging=True)
-            self._stager = Stager(engine, self._turn, connections=1)
+            prepare_sqlite(copier)
+            self._stager = Stager(engine, self._turn, connections=1, log=WriteAheadLog(copier, self._turn))
         else:
             self._writer = create_async_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=10)
             # Fewer than a process has threads for them: five on a machine with one core.

@@ -34,6 +34,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from sqlmodel import SQLModel
 
+from siyu.kit.threads import to_the_end
+from siyu.kit.wal import WriteAheadLog
+
 Params = Mapping[str, Any]  # Any: whatever a column takes
 Names = tuple[str, ...]
 Line = tuple[str | int | None, ...]
@@ -126,16 +129,16 @@ class Batch:
 
 Work = Callable[[Batch], Result]
 
-# A turn changes up to 700 pages: the log stays below 64 MiB, where the next fan's commit would copy it back.
-TURNS_IN_LOG = 16
-
 
 class Staging:
     """A transaction to compute in, then a short turn at writing, on the same connection."""
 
-    def __init__(self, connection: Connection, turn: AbstractAsyncContextManager[None]) -> None:
+    def __init__(
+        self, connection: Connection, turn: AbstractAsyncContextManager[None], log: WriteAheadLog | None
+    ) -> None:
         self._connection = connection
         self._turn = turn
+        self._log = log
 
     async def compute(self, work: Work[Result]) -> Result:
         """May fill temporary tables only: on SQLite the file's writer stays free meanwhile."""
@@ -145,23 +148,9 @@ class Staging:
         """A turn at writing; waits for the others first, so that SQLite never says busy."""
         async with self._turn:
             written = await self._in_transaction(work, "BEGIN IMMEDIATE")
-        await self._copy_log_back()
+        if self._log is not None:
+            await self._log.grew()
         return written
-
-    async def _copy_log_back(self) -> None:
-        """Beside those who write meanwhile; in a commit it held them up for 100 ms."""
-        turns = self._connection.info["turns"] = self._connection.info.get("turns", 0) + 1
-        if self._connection.dialect.name == "sqlite" and turns % TURNS_IN_LOG == 0:
-            cursor = self._connection.connection.cursor()
-
-            def copy_back() -> None:
-                cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
-                cursor.fetchall()  # or the statement counts as running, and nothing can be committed
-
-            await to_the_end(copy_back)
-            # What came meanwhile, a page or two; then the log begins anew instead of growing.
-            async with self._turn:
-                await to_the_end(copy_back)
 
     async def _in_transaction(self, work: Work[Result], begin: str) -> Result:
         def all_of_it() -> Result:
@@ -183,9 +172,17 @@ class Stager:
     and thirty recomputes at once stood still for ever.
     """
 
-    def __init__(self, engine: Engine, turn: AbstractAsyncContextManager[None], *, connections: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        turn: AbstractAsyncContextManager[None],
+        *,
+        connections: int,
+        log: WriteAheadLog | None = None,
+    ) -> None:
         self._engine = engine
         self._turn = turn
+        self._log = log
         self._free = asyncio.Semaphore(connections)
 
     @asynccontextmanager
@@ -195,26 +192,14 @@ class Stager:
             opened = ExitStack()
             try:
                 connection = await to_the_end(lambda: opened.enter_context(self._engine.connect()))
-                yield Staging(connection, self._turn)
+                yield Staging(connection, self._turn, self._log)
             finally:
                 await to_the_end(opened.close)
 
     async def close(self) -> None:
+        if self._log is not None:
+            await self._log.close()
         await to_the_end(self._engine.dispose)
-
-
-async def to_the_end(work: Callable[[], Result]) -> Result:
-    """In a thread; whoever is cancelled meanwhile still waits for it, for nothing else may touch its connection."""
-    running = asyncio.ensure_future(asyncio.to_thread(work))
-    cancelled: asyncio.CancelledError | None = None
-    while not running.done():
-        try:
-            await asyncio.wait({running})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    return running.result()
 
 
 def insert_into(dialect: str, model: type[SQLModel] | Table) -> "sqlite.Insert | postgresql.Insert":
