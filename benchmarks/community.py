@@ -77,7 +77,9 @@ def load(path: Path, fan_count: int) -> Community:
     )
     connection.execute(
         "INSERT INTO refund (source, refund_key, purchase_id, amount_minor, refunded_at, day)"
-        " SELECT 'bench', id, id, amount_minor / (1 + id % 2), paid_at + 86400, day + 1 FROM purchase WHERE id % 50 = 0"
+        " SELECT 'bench', id, id, amount_minor / (1 + id % 2), paid_at + 86400, day + 1 FROM purchase"
+        " WHERE id % 50 = 0 AND paid_at + 86400 <= ?",
+        (int(NOW.timestamp()),),
     )
     connection.commit()
     tables = ("fan", "interaction", "purchase", "refund", "referral")

@@ -168,7 +168,7 @@ async def _days(database: Database, result: Result, rounds: int) -> None:
     for n in range(0, 3 * rounds, 3):
         days.append(await _next_day(database, n + 1))
         waits.append(await _longest_wait(database, _next_day(database, n + 2)))
-        writing.AT_ONCE = 10**9
+        writing.AT_ONCE = dict.fromkeys(at_once, 10**9)
         waits_long.append(await _longest_wait(database, _next_day(database, n + 3)))
         writing.AT_ONCE = at_once
     day, waited, waited_long = (statistics.median(found) for found in (days, waits, waits_long))

@@ -124,7 +124,9 @@ def _with_facts(dialect: str, *, everybody: bool) -> Insert:
     mine = stage.days.c
     if everybody:
         return _staged(dialect, select(mine.fan_id).distinct(), Cause.FACT)
-    given_back = select(purchase.c.fan_id).join(stage.paid_back, stage.paid_back.c.purchase_id == purchase.c.id)
+    # Purchase by purchase: SQLite walked through all of them, 85 of a tick's 950 ms among a million fans.
+    theirs = select(purchase.c.fan_id).where(purchase.c.id == stage.paid_back.c.purchase_id).scalar_subquery()
+    given_back = select(theirs).select_from(stage.paid_back)
     shown = or_(mine.views > 0, mine.purchases > 0, mine.fan_id.in_(given_back), fan.c.joined_day == mine.day)
     told = case((shown, 1), else_=0)
     fans = select(mine.fan_id, (func.max(told) == 1).label("shown")).join_from(stage.days, fan, fan.c.id == mine.fan_id)

@@ -94,13 +94,14 @@ class Computed:
     """What a run has staged, counted."""
 
     touched: int  # fans
-    rows: int  # to write
+    at_once: bool  # all of it in one turn
     rows_in_a_turn: int
     parts: Sequence[tuple[int, int]]  # ranges of fans, a turn each
     word_parts: Sequence[tuple[int, int]]
     first: bool  # nothing stands yet: all levels are written straight from the stage
     moved: Mapping[str, int]  # by dimension
-    history_parts: Mapping[str, Sequence[tuple[int, int]]]  # of dimensions that many fans move in
+    told_first: Sequence[tuple[int, int]]  # ranges of fans all of whose moves are told before any is made
+    history_parts: Mapping[str, Sequence[tuple[int, int]]]  # otherwise, of dimensions that many fans move in
     cuts: Places
     moves: Moves
     sizes: Sizes  # as they will be

@@ -289,13 +289,14 @@ def _computed(batch: Batch, plan: Plan, given: Params, found: Places, counted: S
     rows = staged.rows + sum(straight.values())
     return Computed(
         touched=staged.fans,
-        rows=rows,
+        at_once=writing.is_little(batch, rows),
         rows_in_a_turn=writing.ROWS[batch.dialect],
         parts=writing.parts_of(batch, rows),
         word_parts=writing.word_parts_of(batch, rows),
         first=plan.task.first,
         moved=moved,
-        history_parts={} if plan.look or plan.coming_back else writing.history_parts_of(batch, plan, moved),
+        told_first=writing.told_first(batch, plan, rows),
+        history_parts=writing.history_parts_of(batch, plan, moved),
         cuts=found,
         moves={**moves, **came_first(sizes, plan.task.straight)},
         sizes=sizes,
