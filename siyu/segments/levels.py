@@ -70,8 +70,9 @@ class Task:
         return self.layout.definitions
 
 
-# Beyond this many fans one statement for each dimension is quicker than comparing words here.
-MOST_MOVED = 30_000
+# Words of more moved fans than this are not kept here, 280 bytes each: a statement for each dimension finds the moves.
+# Of 210,000 fans whom a night moves 93,000 of, letter by letter took 1 s, and the statements 5.3.
+MOST_MOVED = 200_000
 FANS_AT_ONCE = 1_000
 
 
