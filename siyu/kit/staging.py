@@ -197,9 +197,9 @@ class Stager:
                 await to_the_end(opened.close)
 
     async def close(self) -> None:
+        await to_the_end(self._engine.dispose)
         if self._log is not None:
             await self._log.close()
-        await to_the_end(self._engine.dispose)
 
 
 def insert_into(dialect: str, model: type[SQLModel] | Table) -> "sqlite.Insert | postgresql.Insert":

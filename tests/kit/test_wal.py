@@ -60,21 +60,37 @@ async def test_whoever_writes_faster_than_the_log_is_copied_waits(
 async def test_what_fails_in_copying_is_raised_to_those_who_write(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_self: WriteAheadLog) -> None:
-        raise OSError("no room left")
-
     async with database.staging() as staging:
         with monkeypatch.context() as patch:
-            patch.setattr(WriteAheadLog, "_copy_back", fail)
+            patch.setattr(WriteAheadLog, "_copy_back", _fail)
             await _write(staging, EVERY)
             with pytest.raises(OSError, match="no room"):
                 await _write(staging, EVERY)
         await _write(staging, EVERY)  # once there is room again
 
 
+def _fail(_self: WriteAheadLog) -> None:
+    raise OSError("no room left")
+
+
 def _size_of_log(folder: Path) -> int:
     (log,) = folder.glob("*.db-wal")
     return log.stat().st_size
+
+
+async def test_what_fails_in_copying_is_raised_at_the_latest_when_the_house_closes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(servers.fresh_sqlite(tmp_path))
+
+    monkeypatch.setattr(WriteAheadLog, "_copy_back", _fail)
+    async with database.writing() as session:
+        await session.run(text("CREATE TABLE kept (bytes BLOB)"))
+    async with database.staging() as staging:
+        await _write(staging, EVERY)
+
+    with pytest.raises(OSError, match="no room"):
+        await database.close()
 
 
 async def _write(staging: Staging, turns: int) -> None:
