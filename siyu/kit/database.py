@@ -28,8 +28,8 @@ BUSY_MILLISECONDS = 10_000
 READERS = 8
 STAGERS = 3
 # A page that many commits change is copied back once, not in every commit: at SQLite's own 1,000 each tick
-# of a recompute paid 45 ms for it. The log stays at 64 MiB.
-PAGES_IN_LOG = 16_000
+# of a recompute paid 45 ms for it. The log stays at 128 MiB.
+PAGES_IN_LOG = 32_000
 # Negative is KiB. A page that reads goes over the same rows again and again; a broadcast to 100,000 writes each once,
 # and with as much for the writer its process grew by 35 MiB.
 READER_KIB, WRITER_KIB = -65_536, -16_384

@@ -6,7 +6,7 @@ and each would wait four times for the loop's turn: a third of a small recompute
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -120,6 +120,12 @@ class Batch:
         except psycopg.Error as error:
             raise DBAPIError("sent ahead", None, error) from error
 
+    def forget(self) -> None:
+        """What is undone: temporary tables that were made, and whatever was sent ahead, which may fail as well."""
+        self.kept.clear()
+        with suppress(DBAPIError):
+            self.catch_up()
+
     def _go_ahead(self) -> None:
         if self.dialect == "postgresql" and not self._is_ahead:
             driver: Any = self._connection.connection.driver_connection  # Any: SQLAlchemy knows no drivers
@@ -158,9 +164,12 @@ class Staging:
             with connection.begin():
                 batch = Batch(connection)
                 try:
-                    return work(batch)
-                finally:
+                    result = work(batch)
                     batch.catch_up()
+                except BaseException:
+                    batch.forget()
+                    raise
+                return result
 
         return await to_the_end(all_of_it)
 

@@ -147,7 +147,7 @@ def _changes(measures: Sequence[str], *, everybody: bool) -> Rows:
             (new.is_not(None), old.is_not(None)),
         ):
             change = _one_if(now) if everybody else _one_if(now) - _one_if(then)
-            sums.append(func.coalesce(func.sum(change), 0))
+            sums.append(func.coalesce(func.sum(change), stage.ZERO))
     if everybody:
         return select(*sums).where(affected.is_buyer(stage.metrics))
     joined = stage.metrics.outerjoin(fan_metrics, fan_metrics.c.fan_id == stage.metrics.c.fan_id)
@@ -226,7 +226,7 @@ def _value_of(rows: FromClause, measure: str) -> ColumnElement[int]:
 
 
 def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return case((condition, 1), else_=0)
+    return case((condition, stage.ONE), else_=stage.ZERO)
 
 
 def _rank(cut: Cut, buyers: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Float, FromClause, Integer, case, func, literal, literal_column, type_coerce
 
-from siyu.metrics.stage import COOLED, TODAY, cut
+from siyu.metrics.stage import COOLED, ONE, TODAY, ZERO, cut
 from siyu.tables import FanMetrics
 
 
@@ -136,8 +136,8 @@ def score_cuts(measure: str, parts: int) -> tuple[Cut, ...]:
 
 def score_of(measure: str, parts: int, metrics: FromClause) -> ColumnElement[int]:
     """1 + how many cuts lie strictly below; NULL for whoever never bought."""
-    passed = (case((above(one, metrics), 1), else_=0) for one in score_cuts(measure, parts))
-    total: ColumnElement[int] = literal(1, Integer())
+    passed = (case((above(one, metrics), ONE), else_=ZERO) for one in score_cuts(measure, parts))
+    total: ColumnElement[int] = ONE
     for one in passed:
         total = total + one
     return case((metrics.c.orders_total > 0, total))

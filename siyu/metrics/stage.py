@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    CompoundSelect,
     Float,
     Insert,
     Integer,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     bindparam,
     inspect,
     literal,
+    literal_column,
     select,
     tuple_,
     update,
@@ -51,12 +53,14 @@ class Cause(StrEnum):
 
 
 Rows = Select[*tuple[Any, ...]]
+Several = Rows | CompoundSelect[*tuple[Any, ...]]
 
 # What every statement of a run may name. Statements are made once and kept: making one costs as much as
 # running it over a few fans.
 AS_OF: BindParameter[datetime] = bindparam("as_of_moment", type_=Instant())
 TODAY: BindParameter[int] = bindparam("as_of_day", type_=Integer())  # days since 1970
 CURRENCY: BindParameter[str] = bindparam("main_currency", type_=String())
+ONE, ZERO = (literal_column(digit, Integer()) for digit in "10")
 COOLED: BindParameter[float] = bindparam("cooled", type_=Float(53))  # what is left of a signal at the origin
 
 
@@ -184,7 +188,7 @@ def add(dialect: str, table: Table, rows: Rows, **values: bool) -> Insert:
     return new.on_conflict_do_update(index_elements=keys, set_=values) if values else new.on_conflict_do_nothing()
 
 
-def put(dialect: str, table: Table, rows: Select[*tuple[Any, ...]]) -> Insert:
+def put(dialect: str, table: Table, rows: Several) -> Insert:
     """Whole rows into a table, in the place of those with the same key. `rows` needs a WHERE on SQLite."""
     new = _insert(dialect, table, rows)
     keys = [column.name for column in table.primary_key]
@@ -214,6 +218,6 @@ def to_the_end(statement: Written) -> Written:
     return statement.prefix_with("OR FAIL", dialect="sqlite")
 
 
-def _insert(dialect: str, table: Table, rows: Select[*tuple[Any, ...]]) -> postgresql.Insert | sqlite.Insert:
+def _insert(dialect: str, table: Table, rows: Several) -> postgresql.Insert | sqlite.Insert:
     new = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     return new.from_select(table.c.keys(), rows)

@@ -64,6 +64,9 @@ fan, tag, attribute, did, interest, standing, change = (
 )
 
 
+Said = Callable[[str], ColumnElement[str]]  # how a level is said, by its key
+
+
 @dataclass(frozen=True)
 class Scope:
     """What a rule is compiled for: the rows, the classification, and whether they are everybody or a few.
@@ -89,15 +92,15 @@ class Scope:
         return None if asked is None else self.traits.get(asked)
 
 
-def level_in(dimension: Dimension, scope: Scope) -> ColumnElement[str]:
-    """The level of each row: the first whose rule holds."""
+def level_in(dimension: Dimension, scope: Scope, said: Said = literal) -> ColumnElement[str]:
+    """The level of each row: the first whose rule holds; by its key, or as it is said otherwise."""
     *tried, rest = dimension.tried()
     # The cells of a grid are one question, asked once: level by level the scores were worked out ten times.
     grids = [(level.key, level.rule) for level in tried if isinstance(level.rule, OnGrid)]
-    named = {cell: key for key, rule in grids for cell in rule.cells}
-    last = case(named, value=_cell(grids[0][1].parts, scope), else_=literal(rest.key)) if named else literal(rest.key)
+    cells = {cell: said(key) for key, rule in grids for cell in rule.cells}
+    last = case(cells, value=_cell(grids[0][1].parts, scope), else_=said(rest.key)) if cells else said(rest.key)
     asked = [level for level in tried if level.rule is not None and not isinstance(level.rule, OnGrid)]
-    whens = [(holds(level.rule, scope), literal(level.key)) for level in asked if level.rule is not None]
+    whens = [(holds(level.rule, scope), said(level.key)) for level in asked if level.rule is not None]
     return case(*whens, else_=last) if whens else last
 
 
@@ -259,7 +262,7 @@ def _on_grid(leaf: OnGrid, scope: Scope) -> ColumnElement[bool]:
 
 def _cell(parts: int, scope: Scope) -> ColumnElement[int]:
     """The scores side by side, as in 54; NULL for whoever never bought."""
-    cell: ColumnElement[int] = literal(0)
+    cell: ColumnElement[int] = stage.ZERO
     for column in list(SCORES.values())[: 2 if parts == 5 else 3]:
         cell = cell * 10 + score_of(column, parts, scope.rows)
     return cell

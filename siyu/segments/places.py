@@ -22,7 +22,6 @@ from sqlalchemy import (
     case,
     func,
     insert,
-    literal,
     literal_column,
     select,
 )
@@ -32,7 +31,7 @@ from siyu.metrics import stage, upkeep
 from siyu.metrics.stage import Cause, Rows
 from siyu.segments import traits
 from siyu.segments.classification import Classification
-from siyu.segments.compiler import Scope, holds
+from siyu.segments.compiler import Scope, level_in
 from siyu.segments.dimensions import OUT, Dimension
 from siyu.segments.meaning import classification
 from siyu.segments.rules import leaves
@@ -221,11 +220,9 @@ def _letter(dimension: Dimension, part: _Part, scope: Scope) -> ColumnElement[st
 
 
 def _place_in(dimension: Dimension, scope: Scope) -> ColumnElement[str]:
-    """The letter of the first level whose rule holds."""
-    whens = [
-        (holds(level.rule, scope), literal(dimension.letters[level.key])) for level in dimension.tried() if level.rule
-    ]
-    return case(*whens, else_=literal("0")) if whens else literal("0")
+    """The letter of the first level whose rule holds; said in the statement, for there are hundreds of them."""
+    letters = {key: literal_column(f"'{letter}'", String()) for key, letter in dimension.letters.items()}
+    return level_in(dimension, scope, letters.__getitem__)
 
 
 @lru_cache

@@ -61,6 +61,9 @@ class Run:
     computed_at: datetime
 
 
+Noted = Callable[[Batch, Plan, Computed, int], Run]  # how many levels changed
+
+
 async def recompute(
     database: Database,
     *,
@@ -78,16 +81,19 @@ async def recompute(
     """
     started = perf_counter()
     plan_now = partial(_plan, zone=zone, currency=currency, now=now, as_of=as_of, mode=Mode(mode))
-    written = partial(_written, started=started, job=job, keep_empty=keep_empty)
+    noted = partial(_noted, started=started, job=job, keep_empty=keep_empty)
     for _ in range(ATTEMPTS):
         try:
             async with database.staging() as staging:
-                plan, computed = await staging.compute(lambda batch: _at_once(plan_now(batch), batch))
+                plan, computed, run = await staging.compute(lambda batch: _at_once(plan_now(batch), batch, noted))
+                if run is not None:
+                    return run
                 if computed is not None:
-                    return await written(staging, plan, computed)
+                    return await _written(staging, plan, computed, noted)
             async with _turn(database, plan), database.staging() as staging:
                 # Whoever waited for another run finds other things standing.
-                return await written(staging, *await staging.compute(lambda batch: _in_turn(plan_now(batch), batch)))
+                computed_in_turn = await staging.compute(lambda batch: _in_turn(plan_now(batch), batch))
+                return await _written(staging, *computed_in_turn, noted)
         except Overtaken:
             continue
     raise Conflict("another recompute keeps getting in the way; try again in a moment")
@@ -121,9 +127,18 @@ async def may_move(session: ReadSession, *, now: datetime) -> bool:
     return not held and await leases.holder(session, LEASE, now=now) is None
 
 
-def _at_once(plan: Plan, batch: Batch) -> tuple[Plan, Computed | None]:
-    """A tick is computed where it is planned: it is too short to take turns with others."""
-    return plan, _compute(batch, plan) if plan.mode is Mode.TICK else None
+def _at_once(plan: Plan, batch: Batch, noted: Noted) -> tuple[Plan, Computed | None, Run | None]:
+    """A tick is computed where it is planned: it is too short to take turns with others.
+
+    A short one is also written there, where nobody waits for that.
+    """
+    if plan.mode is not Mode.TICK:
+        return plan, None, None
+    computed = _compute(batch, plan)
+    if batch.dialect != "postgresql" or not computed.at_once:
+        return plan, computed, None
+    (everything,) = writing.turns(plan, computed)
+    return plan, computed, noted(batch, plan, computed, everything(batch))
 
 
 def _in_turn(plan: Plan, batch: Batch) -> tuple[Plan, Computed]:
@@ -199,22 +214,22 @@ async def _renew(hold: Callable[[], Awaitable[bool]]) -> None:
         await hold()
 
 
-async def _written(
-    staging: Staging, plan: Plan, computed: Computed, *, started: float, job: str, keep_empty: bool
-) -> Run:
+async def _written(staging: Staging, plan: Plan, computed: Computed, noted: Noted) -> Run:
     *turns, last = writing.turns(plan, computed)
     changed = 0
     for turn in turns:
         changed += await staging.write(turn)
+    return await staging.write(lambda batch: noted(batch, plan, computed, changed + last(batch)))
 
-    def finish(batch: Batch) -> Run:
-        moved = changed + last(batch)
-        batch.catch_up()  # or what was sent ahead would not count
-        ms = round((perf_counter() - started) * 1000)
-        run_id = _note(batch, plan, job, ms, computed.touched, moved) if computed.touched or keep_empty else None
-        return Run(run_id, plan.mode, computed.touched, moved, ms, plan.as_of)
 
-    return await staging.write(finish)
+def _noted(
+    batch: Batch, plan: Plan, computed: Computed, changed: int, *, started: float, job: str, keep_empty: bool
+) -> Run:
+    """All is written but its line."""
+    batch.catch_up()  # or what was sent ahead would not count
+    ms = round((perf_counter() - started) * 1000)
+    run_id = _note(batch, plan, job, ms, computed.touched, changed) if computed.touched or keep_empty else None
+    return Run(run_id, plan.mode, computed.touched, changed, ms, plan.as_of)
 
 
 def _compute(batch: Batch, plan: Plan) -> Computed:
@@ -294,6 +309,7 @@ def _computed(batch: Batch, plan: Plan, given: Params, found: Places, counted: S
         parts=writing.parts_of(batch, rows),
         word_parts=writing.word_parts_of(batch, rows),
         first=plan.task.first,
+        first_together=writing.first_together(batch, plan),
         moved=moved,
         told_first=writing.told_first(batch, plan, rows),
         history_parts=writing.history_parts_of(batch, plan, moved),

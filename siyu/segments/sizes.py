@@ -14,7 +14,6 @@ from sqlalchemy import (
     case,
     delete,
     func,
-    literal_column,
     or_,
     select,
     union_all,
@@ -149,7 +148,7 @@ def _moves(definitions: str, *, some_turned: bool) -> Rows:
 def _came() -> Rows:
     staged, new = stage.levels, stage.metrics
     joined = staged.join(new, new.c.fan_id == staged.c.fan_id)
-    return _part(staged.c.new_level, entered=_ONE, gained=_one_if(new.c.reachable)).select_from(joined)
+    return _part(staged.c.new_level, entered=stage.ONE, gained=_one_if(new.c.reachable)).select_from(joined)
 
 
 def _went() -> Rows:
@@ -157,12 +156,12 @@ def _went() -> Rows:
     staged, new, changed = stage.levels, stage.metrics, stage.changed_metrics
     joined = staged.join(new, new.c.fan_id == staged.c.fan_id).outerjoin(changed, changed.c.fan_id == staged.c.fan_id)
     reachable = new.c.reachable.is_distinct_from(changed.c.turned.is_not(None))
-    parts = _part(staged.c.old_level, left=_ONE, lost=_one_if(reachable)).select_from(joined)
+    parts = _part(staged.c.old_level, left=stage.ONE, lost=_one_if(reachable)).select_from(joined)
     return parts.where(staged.c.old_level.is_not(None))
 
 
 def _part(level: ColumnElement[str | None], **counts: ColumnElement[int]) -> Rows:
-    columns = (counts.get(name, _NONE).label(name) for name in ("entered", "left", "gained", "lost"))
+    columns = (counts.get(name, stage.ZERO).label(name) for name in ("entered", "left", "gained", "lost"))
     return select(stage.levels.c.dimension, level.label("level"), *columns).where(is_a_move())
 
 
@@ -175,13 +174,9 @@ def _stayed(keys: Sequence[str]) -> Rows:
     # Named both ways, so that each is one look into an index: joined only, everybody's levels were walked through.
     theirs = and_(fan_level.c.dimension.in_(keys), fan_level.c.fan_id.in_(select(turned.c.fan_id)))
     gained, lost = _one_if(turned.c.turned), _one_if(~turned.c.turned)
-    columns = (fan_level.c.dimension, fan_level.c.level, _NONE, _NONE, gained, lost)
+    columns = (fan_level.c.dimension, fan_level.c.level, stage.ZERO, stage.ZERO, gained, lost)
     return select(*columns).select_from(joined).where(theirs, or_(staged.c.fan_id.is_(None), ~is_a_move()))
 
 
-_ONE: ColumnElement[int] = literal_column("1")
-_NONE: ColumnElement[int] = literal_column("0")
-
-
 def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return case((condition, _ONE), else_=_NONE)
+    return case((condition, stage.ONE), else_=stage.ZERO)

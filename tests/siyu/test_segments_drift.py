@@ -62,6 +62,19 @@ async def _one_for_another(session: WriteSession, who: Sequence[int]) -> None:
     await session.run(update(FanLevel).where(*_level(who[0])).values(fan_id=who[2]))
 
 
+async def _unheard_of(session: WriteSession, who: Sequence[int]) -> None:
+    """A level there is none of; in a segment, for somebody who is not in it."""
+    await session.run(update(FanLevel).where(*_level(who[0], "loyalty")).values(level="nonsense"))
+    row = await session.get(FanLevel, ("buyers", who[0]))
+    assert row is not None
+    session.add(FanLevel(**{**row.model_dump(), "fan_id": who[2], "level": "nonsense"}))
+
+
+async def _nowhere(session: WriteSession, who: Sequence[int]) -> None:
+    """Without any level at all."""
+    await session.run(delete(FanLevel).where(col(FanLevel.fan_id) == who[0]))
+
+
 def _day(fan: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return col(FanDay.fan_id) == fan, col(FanDay.day) == START.date()
 
@@ -133,9 +146,9 @@ async def _no_cuts(session: WriteSession, _: Sequence[int]) -> None:
 
 
 SPOILT = (
-    _wrong_level, _no_level, _left_out, _let_in, _one_for_another, _miscounted, _unseen, _no_moment, _mispriced,
-    _unsold, _full_price, _cooled, _warmed, _rated, _no_day, _a_day_out_of_nothing, _a_day_elsewhere, _wrong_number,
-    _wrong_word, _wrong_cuts, _no_cuts,
+    _wrong_level, _no_level, _left_out, _let_in, _one_for_another, _unheard_of, _nowhere, _miscounted, _unseen,
+    _no_moment, _mispriced, _unsold, _full_price, _cooled, _warmed, _rated, _no_day, _a_day_out_of_nothing,
+    _a_day_elsewhere, _wrong_number, _wrong_word, _wrong_cuts, _no_cuts,
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlmodel import col, func, select
@@ -11,7 +12,8 @@ from siyu import fans, segments
 from siyu.app import App
 from siyu.audit import Actor
 from siyu.fans import get_fan_by_id
-from siyu.segments import Mode, change_thresholds
+from siyu.segments import Mode, change_thresholds, writing
+from siyu.segments.plans import Overtaken
 from siyu.segments.shipped import DIMENSIONS
 from siyu.tables import AsOf, DirtyDay, FanLevel, JobRun, LevelChange, LevelSize
 from tests.siyu.oracle import expected
@@ -176,6 +178,32 @@ async def test_of_two_runs_that_overlap_the_second_starts_again(world: World, da
     assert sum(run.changed for run in runs) == 3 * len(DIMENSIONS)
     async with world.database.reading() as session:
         assert await session.one(select(AsOf.revision)) == 4
+    assert await standing(world.database) == expected(world, world.now)
+
+
+async def test_a_run_overtaken_by_another_starts_again_with_what_its_connection_has(
+    world: World, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL its temporary tables are undone with it, when it is the first on its connection."""
+    fan = await world.admit()
+    await world.recompute()
+    await world.buy(fan, at=START, amount=1000)
+    claim, claims = writing._claim, list[int]()
+
+    def overtaken_once(*args: Any, **given: Any) -> None:
+        claims.append(1)
+        if len(claims) == 1:
+            raise Overtaken
+        claim(*args, **given)
+
+    monkeypatch.setattr(writing, "_claim", overtaken_once)
+    elsewhere = World(type(world.database)(database_url), now=world.now)
+    try:
+        run = await elsewhere.recompute()
+    finally:
+        await elsewhere.database.close()
+
+    assert (run.mode, len(claims)) == (Mode.TICK, 2)
     assert await standing(world.database) == expected(world, world.now)
 
 
