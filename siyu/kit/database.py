@@ -5,13 +5,14 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from psycopg import _queries
 from sqlalchemy import Connection, Engine, Executable, Row, SQLColumnExpression, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.asyncio import AsyncSession as Session
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -231,7 +232,7 @@ def prepare_sqlite(engine: Engine, *, readonly: bool = False, staging: bool = Fa
         connection.isolation_level = None
         cursor = connection.cursor()
         for name, value in (_pragmas(readonly) | (STAGING if staging else {})).items():
-            cursor.execute(f"PRAGMA {name}={value}")
+            _say_patiently(cursor, f"PRAGMA {name}={value}")
         cursor.close()
         # SQLite's own knows a to z only: "köln" would not be found in "KÖLN".
         connection.create_function("lower", 1, _lower, deterministic=True)
@@ -239,6 +240,20 @@ def prepare_sqlite(engine: Engine, *, readonly: bool = False, staging: bool = Fa
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
+
+
+def _say_patiently(cursor: DBAPICursor, statement: str) -> None:
+    """Before a file has a log, SQLite says at once that it is locked, whatever its patience: of two processes
+    that start together in a new house one died of it."""
+    until = monotonic() + BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            cursor.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or monotonic() > until:
+                raise
+        sleep(0.02)
 
 
 def _prepare_to_stage(engine: Engine) -> None:

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
-    CompoundSelect,
     Float,
     Insert,
     Integer,
@@ -53,7 +52,6 @@ class Cause(StrEnum):
 
 
 Rows = Select[*tuple[Any, ...]]
-Several = Rows | CompoundSelect[*tuple[Any, ...]]
 
 # What every statement of a run may name. Statements are made once and kept: making one costs as much as
 # running it over a few fans.
@@ -188,7 +186,7 @@ def add(dialect: str, table: Table, rows: Rows, **values: bool) -> Insert:
     return new.on_conflict_do_update(index_elements=keys, set_=values) if values else new.on_conflict_do_nothing()
 
 
-def put(dialect: str, table: Table, rows: Several) -> Insert:
+def put(dialect: str, table: Table, rows: Select[*tuple[Any, ...]]) -> Insert:
     """Whole rows into a table, in the place of those with the same key. `rows` needs a WHERE on SQLite."""
     new = _insert(dialect, table, rows)
     keys = [column.name for column in table.primary_key]
@@ -218,6 +216,6 @@ def to_the_end(statement: Written) -> Written:
     return statement.prefix_with("OR FAIL", dialect="sqlite")
 
 
-def _insert(dialect: str, table: Table, rows: Several) -> postgresql.Insert | sqlite.Insert:
+def _insert(dialect: str, table: Table, rows: Select[*tuple[Any, ...]]) -> postgresql.Insert | sqlite.Insert:
     new = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     return new.from_select(table.c.keys(), rows)

@@ -1,6 +1,6 @@
 """Upkeep: the temporary tables of a connection are made once, emptied before each run, and counted while it fills."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -79,22 +79,13 @@ def _emptying(batch: Batch, names: Sequence[str]) -> Sequence[str]:
 
 
 @contextmanager
-def walking(batch: Batch, *, beside_few: bool = False) -> Iterator[None]:
-    """Everybody is walked through, in order: expecting fewer, PostgreSQL looked for 280,000 days one by one.
-
-    `beside_few`: a table of a few rows is looked into for each, which it does best by a hash of them.
-    """
-    switched = {"nestloop": False} | ({"hashjoin": True, "sort": False} if beside_few else {})
-    _switch(batch, switched)
-    yield
-    _switch(batch, {name: not on for name, on in switched.items()})
-
-
-def _switch(batch: Batch, ways: Mapping[str, bool]) -> None:
-    """Ways to join that PostgreSQL may take, until the transaction ends."""
+def walking(batch: Batch) -> Iterator[None]:
+    """Everybody is walked through, in order: expecting fewer, PostgreSQL looked for 280,000 days one by one."""
     if batch.dialect == "postgresql":
-        for name, on in ways.items():
-            batch.say(f"SET LOCAL enable_{name} = {'on' if on else 'off'}")
+        batch.say("SET LOCAL enable_nestloop = off")
+    yield
+    if batch.dialect == "postgresql":
+        batch.say("SET LOCAL enable_nestloop = on")
 
 
 def count(batch: Batch, *tables: Table) -> None:

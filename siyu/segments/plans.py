@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from siyu.kit.clock import EPOCH
-from siyu.kit.staging import Names, Params
+from siyu.kit.staging import Params
 from siyu.metrics.cuts import Places
 from siyu.segments.classification import Classification
 from siyu.segments.levels import Task
@@ -99,7 +99,6 @@ class Computed:
     parts: Sequence[tuple[int, int]]  # ranges of fans, a turn each
     word_parts: Sequence[tuple[int, int]]
     first: bool  # nothing stands yet: all levels are written straight from the stage
-    first_together: Sequence[Names]  # then, the dimensions of a turn
     moved: Mapping[str, int]  # by dimension
     told_first: Sequence[tuple[int, int]]  # ranges of fans all of whose moves are told before any is made
     history_parts: Mapping[str, Sequence[tuple[int, int]]]  # otherwise, of dimensions that many fans move in

@@ -309,7 +309,6 @@ def _computed(batch: Batch, plan: Plan, given: Params, found: Places, counted: S
         parts=writing.parts_of(batch, rows),
         word_parts=writing.word_parts_of(batch, rows),
         first=plan.task.first,
-        first_together=writing.first_together(batch, plan),
         moved=moved,
         told_first=writing.told_first(batch, plan, rows),
         history_parts=writing.history_parts_of(batch, plan, moved),

@@ -12,7 +12,7 @@ from itertools import pairwise
 from sqlalchemy import Subquery, func, select, update
 from sqlmodel import col
 
-from siyu.kit.staging import Batch, Names
+from siyu.kit.staging import Batch
 from siyu.metrics import cuts, days, interests, stage, sums
 from siyu.metrics.stage import Rows
 from siyu.segments import levels
@@ -67,7 +67,7 @@ def _long(plan: Plan, computed: Computed) -> Iterator[Turn]:
     for part in computed.word_parts:
         yield _words(part)
     if computed.first:
-        yield from (_first(plan, computed, keys, part) for part in parts for keys in computed.first_together)
+        yield from (_first(plan, computed, key, part) for part in parts for key in plan.classification.by_key)
     elif plan.coming_back or plan.look or computed.at_once:
         yield _levels(plan, computed, None)
     else:
@@ -120,9 +120,9 @@ def _words(part: tuple[int, int]) -> Turn:
     return write
 
 
-def _first(plan: Plan, computed: Computed, keys: Names, part: tuple[int, int]) -> Turn:
+def _first(plan: Plan, computed: Computed, key: str, part: tuple[int, int]) -> Turn:
     def write(batch: Batch) -> int:
-        return levels.write_first(batch, plan.task, keys, part, computed.given)
+        return levels.write_first(batch, plan.task, key, part, computed.given)
 
     return write
 
@@ -148,7 +148,7 @@ def _levels(plan: Plan, computed: Computed, keys: levels.Keys, *, told: bool = F
                 _changes(plan, computed, keys)(batch)
             levels.write_levels(batch, computed.given, keys)
         for key in plan.task.straight.intersection(theirs):
-            levels.write_first(batch, plan.task, (key,), EVERYBODY, computed.given)
+            levels.write_first(batch, plan.task, key, EVERYBODY, computed.given)
         write_sizes(batch, computed.sizes, computed.moves, theirs, day=plan.day, coming_back=plan.coming_back)
         return sum(computed.moved.get(key, 0) for key in theirs)
 
@@ -248,13 +248,6 @@ def parts_of(batch: Batch, rows: int) -> Sequence[tuple[int, int]]:
 def word_parts_of(batch: Batch, rows: int) -> Sequence[tuple[int, int]]:
     """The same for words: they stand in no index, and ten are as quick as the numbers of one fan."""
     return [EVERYBODY] if is_little(batch, rows) else _ranges(batch, _new_words(), 10 * ROWS[batch.dialect])
-
-
-def first_together(batch: Batch, plan: Plan) -> Sequence[Names]:
-    """Dimensions whose first levels are written in one turn: on PostgreSQL all of them, fan by fan, for rows lie there
-    as they were written, and somebody who moves in five dimensions does so on one page instead of five."""
-    keys = tuple(plan.classification.by_key)
-    return [keys] if batch.dialect == "postgresql" else [(key,) for key in keys]
 
 
 def told_first(batch: Batch, plan: Plan, rows: int) -> Sequence[tuple[int, int]]:

@@ -1,7 +1,9 @@
 """Sessions keep their promises on both databases."""
 
 import asyncio
+import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Insert, func, insert, literal, text, union_all, update
@@ -10,7 +12,7 @@ from sqlmodel import col, select
 
 from siyu.app import App
 from siyu.kit.columns import Instant
-from siyu.kit.database import WriteSession
+from siyu.kit.database import Database, WriteSession
 from siyu.kit.staging import Batch
 from siyu.metrics import stage
 from siyu.tables import Lease
@@ -65,6 +67,25 @@ async def test_writers_take_turns_and_none_is_refused(app: App) -> None:
 
     # PostgreSQL lets read-then-write lose counts: that is why stock is never changed like this.
     assert await _owner(app) == "20" or app.database.dialect == "postgresql"
+
+
+async def test_whoever_comes_while_somebody_builds_the_house_waits(tmp_path: Path) -> None:
+    """Before a file has a log, SQLite itself waits for nobody."""
+    builder = sqlite3.connect(tmp_path / "new.db", isolation_level=None, check_same_thread=False)
+    for statement in ("CREATE TABLE kept (x)", "BEGIN IMMEDIATE", "INSERT INTO kept VALUES (1)"):
+        builder.execute(statement)
+    done = threading.Timer(0.2, builder.commit)
+    done.start()
+
+    database = Database(f"sqlite:///{tmp_path / 'new.db'}")
+    async with database.writing() as session:
+        await session.run(text("INSERT INTO kept VALUES (2)"))
+        kept = await session.rows(text("SELECT x FROM kept ORDER BY x"))
+    await database.close()
+    done.join()
+    builder.close()
+
+    assert kept == [(1,), (2,)]
 
 
 async def test_staging_computes_aside_and_writes_briefly(app: App) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
@@ -99,24 +99,3 @@ def _run(engine: Engine, *statements: str) -> None:
     with engine.begin() as connection:
         for statement in statements:
             connection.execute(text(statement))
-
-
-LEVELS = "INSERT INTO fan_level VALUES ('loyalty', 1, 'casual', 9, 20000), ('churn_risk', 1, 'low', 9, 20000)"
-
-
-def test_levels_stay_when_they_are_found_fan_by_fan_from_now_on(empty_url: str) -> None:
-    schema.upgrade(empty_url, to="0016")
-    engine = create_engine(sync_url(empty_url), poolclass=NullPool)
-    _run(engine, FAN, LEVELS)
-
-    schema.upgrade(empty_url)
-
-    by_fan, by_dimension = ["fan_id", "dimension"], ["dimension", "fan_id"]
-    key = inspect(engine).get_pk_constraint("fan_level")["constrained_columns"]
-    assert key == (by_fan if engine.dialect.name == "postgresql" else by_dimension)
-    with engine.connect() as connection:
-        assert connection.execute(text("SELECT level FROM fan_level ORDER BY level")).scalars().all() == [
-            "casual", "low",
-        ]  # fmt: skip
-    with pytest.raises(IntegrityError):
-        _run(engine, LEVELS)
